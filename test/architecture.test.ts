@@ -1,0 +1,123 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { dirname, join, normalize } from 'node:path';
+import { expect, it } from 'vitest';
+
+interface Rule {
+  readonly folders: readonly string[];
+  readonly packages: readonly string[];
+}
+
+const CLIENT_BASE = ['src/metrics', 'src/config', 'src/hashing', 'src/util'];
+
+/** Who may import whom (docs/architecture.md). A file belongs to the longest matching folder, which may import itself. */
+const MAY_IMPORT: Readonly<Record<string, Rule>> = {
+  bin: { folders: ['commands', 'src/cli'], packages: [] },
+  commands: { folders: ['src'], packages: [] },
+  src: { folders: ['src'], packages: [] },
+  'src/cli': { folders: ['src/config', 'src/util'], packages: ['commander', 'ora', 'cli-table3'] },
+  'src/pipeline': {
+    folders: ['src/eventhubs', 'src/cosmos', 'src/cache', 'src/eventgrid', 'src/workload', ...CLIENT_BASE],
+    packages: ['ajv', 'ajv-formats', '@opentelemetry/api'],
+  },
+  'src/report': {
+    folders: ['src/pipeline', 'src/capacity', ...CLIENT_BASE],
+    packages: ['cli-table3', 'zod', 'd3-scale', 'd3-shape'],
+  },
+  'src/capacity': { folders: ['src/workload', ...CLIENT_BASE], packages: ['zod'] },
+  'src/functions': {
+    folders: ['src/eventhubs', 'src/cosmos', 'src/eventgrid', ...CLIENT_BASE],
+    packages: ['@azure/cosmos'],
+  },
+  'src/spark': { folders: [...CLIENT_BASE], packages: [] },
+  'src/eventhubs': {
+    folders: ['src/workload', ...CLIENT_BASE],
+    packages: [
+      '@azure/event-hubs',
+      '@azure/identity',
+      '@azure/eventhubs-checkpointstore-blob',
+      '@azure/storage-blob',
+    ],
+  },
+  'src/cosmos': { folders: CLIENT_BASE, packages: ['@azure/cosmos', '@azure/identity'] },
+  'src/cache': { folders: CLIENT_BASE, packages: ['ioredis', '@azure/identity', 'autocannon'] },
+  'src/eventgrid': {
+    folders: CLIENT_BASE,
+    packages: ['@azure/eventgrid', '@azure/eventgrid-namespaces', '@azure/identity', '@azure/core-auth'],
+  },
+  'src/workload': { folders: CLIENT_BASE, packages: ['zod', '@faker-js/faker'] },
+  'src/local': { folders: ['src/local'], packages: [] },
+  'src/local/amqp': { folders: ['src/util'], packages: [] },
+  'src/local/faults': { folders: ['src/util'], packages: [] },
+  'src/local/event-hubs': {
+    folders: ['src/local/amqp', 'src/local/faults', 'src/local/service.ts', 'src/hashing', 'src/util'],
+    packages: [],
+  },
+  'src/local/kafka': {
+    folders: ['src/local/event-hubs', 'src/local/faults', 'src/local/service.ts', 'src/hashing', 'src/util'],
+    packages: [],
+  },
+  'src/local/cosmos': {
+    folders: ['src/local/faults', 'src/local/service.ts', 'src/hashing', 'src/util'],
+    packages: [],
+  },
+  'src/local/event-grid': {
+    folders: ['src/local/faults', 'src/local/service.ts', 'src/util'],
+    packages: [],
+  },
+  'src/local/redis': { folders: ['src/local/faults', 'src/local/service.ts', 'src/util'], packages: [] },
+  'src/config': { folders: ['src/util'], packages: ['zod', 'yaml'] },
+  'src/metrics': { folders: ['src/util'], packages: ['hdr-histogram-js'] },
+  'src/hashing': { folders: ['src/util'], packages: [] },
+  'src/util': { folders: [], packages: [] },
+};
+
+const files = walk(['bin', 'commands', 'src']);
+
+it.each(files)('%s imports only what its folder may import', (file) => {
+  const owner = Object.keys(MAY_IMPORT)
+    .filter((folder) => file.startsWith(`${folder}/`))
+    .sort((a, b) => b.length - a.length)[0] as string;
+  const rule = MAY_IMPORT[owner] as Rule;
+  const violations = importsOf(file).filter((target) => {
+    if (target.startsWith('node:') || builtinModules.includes(target)) return false;
+    if (!target.startsWith('.')) return !rule.packages.includes(packageOf(target));
+    const path = normalize(join(dirname(file), target));
+    return !(
+      path.startsWith(`${owner}/`) || rule.folders.some((f) => path === f || path.startsWith(`${f}/`))
+    );
+  });
+  expect(violations).toEqual([]);
+});
+
+it('keeps the terminal to src/cli and the exit code to bin', () => {
+  const offenders = files.filter((file) => {
+    if (file.startsWith('bin/') || file.startsWith('src/cli/')) return false;
+    return /console\.(log|error|warn|info)|process\.(stdout|stderr)|process\.exit\b|process\.exitCode/.test(
+      readFileSync(file, 'utf8'),
+    );
+  });
+  expect(offenders).toEqual([]);
+});
+
+function packageOf(specifier: string): string {
+  return specifier
+    .split('/')
+    .slice(0, specifier.startsWith('@') ? 2 : 1)
+    .join('/');
+}
+
+function importsOf(file: string): string[] {
+  const source = readFileSync(file, 'utf8');
+  return [...source.matchAll(/(?:from\s+|import\s*\(\s*|^import\s+)'([^']+)'/gm)].map(
+    (match) => match[1] ?? '',
+  );
+}
+
+function walk(roots: readonly string[]): string[] {
+  return roots.flatMap((root) =>
+    readdirSync(root, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => join(root, name)),
+  );
+}
