@@ -31,7 +31,7 @@ const MAY_IMPORT: Readonly<Record<string, Rule>> = {
   },
   'src/spark': { folders: [...CLIENT_BASE], packages: [] },
   'src/eventhubs': {
-    folders: ['src/workload', ...CLIENT_BASE],
+    folders: CLIENT_BASE,
     packages: [
       '@azure/event-hubs',
       '@azure/identity',

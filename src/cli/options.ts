@@ -1,0 +1,155 @@
+import { parseBytes } from '../util/bytes.ts';
+import { parseDurationMs, parseRatePerSecond } from '../util/duration.ts';
+import { Secret } from '../util/secret.ts';
+import type { OptionSpec } from './command.ts';
+
+type Rest<T> = Omit<OptionSpec<T>, 'parse'>;
+
+/** Declares an option of one value type; `S` keeps the literal, so that `fallback` shows in the type of the value. */
+function kind<T>(parse: (value: string) => T) {
+  return <const S extends Rest<T>>(spec: S): S & OptionSpec<T> => ({ ...spec, parse });
+}
+
+export const opt = {
+  text: kind<string>((value) => value),
+  secret: kind<Secret>((value) => new Secret(value)),
+  durationMs: kind<number>(parseDurationMs),
+  ratePerSecond: kind<number>(parseRatePerSecond),
+  bytes: kind<number>(parseBytes),
+  /** `--yes`: present or not. In a file or the environment: true/false. */
+  flag: kind<boolean>((value) => {
+    if (value === 'true' || value === '1' || value === '') return true;
+    if (value === 'false' || value === '0') return false;
+    throw new RangeError(`expected true or false, got "${value}"`);
+  }),
+  integer: kind<number>((value) => {
+    const number = Number(value.replaceAll(/[,_]/g, '') || Number.NaN);
+    if (!Number.isSafeInteger(number) || number < 0)
+      throw new RangeError(`expected a whole number, got "${value}"`);
+    return number;
+  }),
+  number: kind<number>((value) => {
+    const number = value.trim() === '' ? Number.NaN : Number(value);
+    if (!Number.isFinite(number)) throw new RangeError(`expected a number, got "${value}"`);
+    return number;
+  }),
+  /** One of a fixed set of words. */
+  choice<const C extends readonly string[], const S extends Rest<C[number]>>(
+    choices: C,
+    spec: S,
+  ): S & OptionSpec<C[number]> {
+    return {
+      ...spec,
+      parse(value) {
+        if (choices.includes(value)) return value;
+        throw new RangeError(`expected one of ${choices.join(', ')}, got "${value}"`);
+      },
+    };
+  },
+  /** Any other grammar: `parse` throws an Error whose message shows the expected form. */
+  custom<T, const S extends Rest<T>>(parse: (value: string) => T, spec: S): S & OptionSpec<T> {
+    return { ...spec, parse };
+  },
+};
+
+/** Seed of everything random in a run. */
+export const seedOption = opt.integer({
+  flags: '--seed <n>',
+  description: 'seed of everything random; same seed, same events',
+  fallback: '1',
+  group: 'Load:',
+});
+
+export const yesOption = opt.flag({ flags: '--yes', description: 'do not ask before acting' });
+
+/** Options that name the services; `context.targets()` reads their values. Spread the sets a command needs. */
+export const eventHubsOptions = {
+  eventHub: opt.text({
+    flags: '--event-hub <name>',
+    description: 'event hub to use',
+    env: ['EVENTHUB_NAME'],
+    group: 'Event Hubs:',
+  }),
+  consumerGroup: opt.text({
+    flags: '--consumer-group <name>',
+    description: 'consumer group to read with',
+    fallback: '$Default',
+    group: 'Event Hubs:',
+  }),
+  eventHubsNamespace: opt.text({
+    flags: '--event-hubs-namespace <host>',
+    description: 'fully qualified namespace, signed in with DefaultAzureCredential',
+    env: ['EVENTHUB_FULLY_QUALIFIED_NAMESPACE'],
+    group: 'Event Hubs:',
+  }),
+  eventHubsConnectionString: opt.secret({
+    flags: '--event-hubs-connection-string-file <path>',
+    description: 'file with the connection string, - for stdin',
+    env: ['EVENTHUB_CONNECTION_STRING', 'EVENTHUBS_CONNECTION_STRING'],
+    group: 'Event Hubs:',
+  }),
+};
+
+export const cosmosOptions = {
+  database: opt.text({
+    flags: '--database <id>',
+    description: 'Cosmos DB database',
+    env: ['COSMOS_DATABASE'],
+    fallback: 'pipeline',
+    group: 'Cosmos DB:',
+  }),
+  container: opt.text({
+    flags: '--container <id>',
+    description: 'Cosmos DB container',
+    env: ['COSMOS_CONTAINER'],
+    fallback: 'events',
+    group: 'Cosmos DB:',
+  }),
+  cosmosEndpoint: opt.text({
+    flags: '--cosmos-endpoint <url>',
+    description: 'account endpoint; without a key signed in with DefaultAzureCredential',
+    env: ['COSMOS_ENDPOINT'],
+    group: 'Cosmos DB:',
+  }),
+  cosmosKey: opt.secret({
+    flags: '--cosmos-key-file <path>',
+    description: 'file with the account key, - for stdin',
+    env: ['COSMOS_KEY'],
+    group: 'Cosmos DB:',
+  }),
+  cosmosConnectionString: opt.secret({
+    flags: '--cosmos-connection-string-file <path>',
+    description: 'file with the connection string, - for stdin',
+    env: ['COSMOS_CONNECTION_STRING'],
+    group: 'Cosmos DB:',
+  }),
+};
+
+export const redisOptions = {
+  redisUrl: opt.secret({
+    flags: '--redis-url-file <path>',
+    description: 'file with the redis:// or rediss:// URL, - for stdin',
+    env: ['REDIS_URL'],
+    group: 'Redis:',
+  }),
+  redisCluster: opt.flag({
+    flags: '--redis-cluster',
+    description: 'the URL names a node of a Redis cluster',
+    group: 'Redis:',
+  }),
+};
+
+export const eventGridOptions = {
+  eventGridEndpoint: opt.text({
+    flags: '--event-grid-endpoint <url>',
+    description: 'topic endpoint; without a key signed in with DefaultAzureCredential',
+    env: ['EVENTGRID_TOPIC_ENDPOINT'],
+    group: 'Event Grid:',
+  }),
+  eventGridKey: opt.secret({
+    flags: '--event-grid-key-file <path>',
+    description: 'file with the topic key, - for stdin',
+    env: ['EVENTGRID_TOPIC_KEY'],
+    group: 'Event Grid:',
+  }),
+};
