@@ -1,3 +1,4 @@
+import type { ServiceName } from '../config/resolve-targets.ts';
 import type { Targets } from '../config/targets.ts';
 import type { Clock } from '../util/clock.ts';
 import type { ExitCode } from '../util/errors.ts';
@@ -15,6 +16,8 @@ export interface OptionSpec<T> {
   readonly group?: string;
   /** The flag may be given several times; the value is then an array. */
   readonly repeatable?: boolean;
+  /** The flag names a file (- for stdin) that holds the value; the environment holds the value itself. */
+  readonly secret?: boolean;
   /** Throws an Error whose message shows the expected form. */
   parse(value: string): T;
 }
@@ -33,7 +36,19 @@ export type OptionValues<O extends OptionSpecs> = {
     : never;
 };
 
-export type ServiceName = 'eventHubs' | 'cosmos' | 'redis' | 'eventGrid';
+export type { ServiceName };
+
+export interface TargetOptions {
+  readonly localByDefault?: boolean;
+  /** Further arguments of `cosmos-pipe local` for a stack that is started here, e.g. `--fault`. */
+  readonly localArguments?: readonly string[];
+}
+
+/** The channel to a parent process that started this one as its local stack. */
+export interface ParentChannel {
+  send(message: unknown): void;
+  onDisconnect(listener: () => void): void;
+}
 
 export interface CommandContext {
   readonly terminal: Terminal;
@@ -48,11 +63,14 @@ export interface CommandContext {
   readonly rest: readonly string[];
   /** Program and arguments that start this CLI again as a child process. */
   readonly self: readonly string[];
+  readonly parent?: ParentChannel;
+  readonly version: string;
   /**
    * Where the services of this command are: flags > environment > config file > running local stack. With `--local` a
-   * stack is started in a process of its own and stopped when the command ends. Throws E_CONFIG with a hint otherwise.
+   * stack is started in a process of its own and stopped when the command ends; `localByDefault` does so unless a flag,
+   * the file or `--target` names something else. Throws E_CONFIG with a hint otherwise.
    */
-  targets(need: readonly ServiceName[]): Promise<Targets>;
+  targets(need: readonly ServiceName[], options?: TargetOptions): Promise<Targets>;
   /** A raw top-level section of the pipeline file, `undefined` without one. */
   section(name: string): unknown;
 }

@@ -12,7 +12,12 @@ function kind<T>(parse: (value: string) => T) {
 
 export const opt = {
   text: kind<string>((value) => value),
-  secret: kind<Secret>((value) => new Secret(value)),
+  /** Never a flag value: the flag names a file. */
+  secret: <const S extends Rest<Secret>>(spec: S): S & OptionSpec<Secret> => ({
+    ...spec,
+    secret: true,
+    parse: (value) => new Secret(value),
+  }),
   durationMs: kind<number>(parseDurationMs),
   ratePerSecond: kind<number>(parseRatePerSecond),
   bytes: kind<number>(parseBytes),

@@ -34,6 +34,6 @@ export interface Targets {
   readonly cosmos?: CosmosTarget;
   readonly redis?: RedisTarget;
   readonly eventGrid?: EventGridTarget;
-  /** True when everything above is the embedded stack: no cost, no confirmation needed. */
+  /** True when every address above is loopback (the embedded stack): no cost, no confirmation needed. */
   readonly local: boolean;
 }

@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { manifest } from '../commands/index.ts';
+import { run } from '../src/cli/run.ts';
+import { systemClock } from '../src/util/clock.ts';
+
+const controller = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => {
+    if (controller.signal.aborted) process.exit(130);
+    controller.abort(name);
+  });
+}
+// A reader that closes the pipe early (`| head`) is a normal end, not a failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0);
+  throw error;
+});
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+process.exitCode = await run(manifest, {
+  argv: process.argv.slice(2),
+  env: process.env,
+  cwd: process.cwd(),
+  streams: process,
+  signal: controller.signal,
+  clock: systemClock,
+  version,
+  self: [process.execPath, fileURLToPath(import.meta.url)],
+  ...(process.send && {
+    parent: {
+      send: (message: unknown) => process.send?.(message),
+      onDisconnect: (listener: () => void) => process.once('disconnect', listener),
+    },
+  }),
+});

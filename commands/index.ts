@@ -1,0 +1,4 @@
+import type { Manifest } from '../src/cli/run.ts';
+
+/** Every subcommand: what the overview says of it, and how to load the rest. */
+export const manifest: Manifest = {};

@@ -1,0 +1,59 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** What a running `cosmos-pipe local` tells other commands about itself. Addresses and the emulators' published keys only. */
+export interface LocalState {
+  readonly version: 1;
+  readonly pid: number;
+  readonly startedAt: string;
+  /** Environment variables with which any SDK program reaches the stack. */
+  readonly environment: Readonly<Record<string, string>>;
+  /** Base URL of the admin endpoint: /health, /stats, /faults. */
+  readonly adminUrl: string;
+  /** Folder of the logs; absent when everything is in memory. */
+  readonly dataDir?: string;
+}
+
+export function localStateFile(cwd: string): string {
+  return join(cwd, '.cosmos-pipe', 'local.json');
+}
+
+/** The stack that runs in this folder; `undefined` without one, also when its process is gone. */
+export function readLocalState(cwd: string): LocalState | undefined {
+  const file = localStateFile(cwd);
+  if (!existsSync(file)) return undefined;
+  try {
+    const state = JSON.parse(readFileSync(file, 'utf8')) as LocalState;
+    return state.version === 1 && isAlive(state.pid) ? state : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Written whole or not at all, readable by the owner only. */
+export function writeLocalState(cwd: string, state: LocalState): void {
+  const file = localStateFile(cwd);
+  mkdirSync(dirname(file), { recursive: true });
+  const draft = `${file}.${state.pid}`;
+  writeFileSync(draft, `${JSON.stringify(state, null, 2)}\n`, { mode: 0o600 });
+  renameSync(draft, file);
+}
+
+/** Removes the state only if it is still ours: a later stack may have replaced it. */
+export function removeLocalState(cwd: string, pid: number): void {
+  const file = localStateFile(cwd);
+  try {
+    if ((JSON.parse(readFileSync(file, 'utf8')) as LocalState).pid === pid) rmSync(file);
+  } catch {
+    // Nothing readable is left to remove.
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
