@@ -116,12 +116,14 @@ function configure(stub: Commander, command: Command): void {
   stub.description(command.description);
   if (command.operands) stub.arguments(command.operands);
   for (const [key, spec] of Object.entries(command.options)) {
-    const names = [environmentName(key), ...(spec.env ?? [])];
-    const flag = new Option(spec.flags, `${spec.description} [${names.at(-1)}]`);
+    const flag = new Option(spec.flags, `${spec.description} [${spec.env?.[0] ?? environmentName(key)}]`);
     if (spec.group) flag.helpGroup(spec.group);
     if (spec.repeatable)
-      flag.argParser((value: string, previous: string[] | undefined) => [...(previous ?? []), value]);
-    if (spec.fallback !== undefined && spec.fallback !== '') flag.default(undefined, spec.fallback);
+      flag.argParser((value: string, previous: unknown) => [
+        ...(Array.isArray(previous) ? (previous as string[]) : []),
+        value,
+      ]);
+    if (spec.fallback) flag.default(spec.fallback, spec.fallback);
     stub.addOption(flag);
   }
   stub.addHelpText('after', `\nExamples:\n${command.examples.map((example) => `  $ ${example}`).join('\n')}`);

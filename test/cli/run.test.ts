@@ -1,0 +1,179 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { defineCommand } from '../../src/cli/command.ts';
+import { eventHubsOptions, opt, yesOption } from '../../src/cli/options.ts';
+import type { Manifest } from '../../src/cli/run.ts';
+import { ExitCode, PipeError } from '../../src/util/errors.ts';
+import { cli } from '../helpers/cli.ts';
+
+const probe = defineCommand({
+  description: 'Show what the kernel hands to a command.',
+  examples: ['cosmos-pipe probe --rate 500/s'],
+  operands: '[action]',
+  options: {
+    ...eventHubsOptions,
+    rate: opt.ratePerSecond({
+      flags: '-r, --rate <n/unit>',
+      description: 'arrival rate',
+      fallback: '100/s',
+      group: 'Load:',
+    }),
+    stages: opt.text({ flags: '--stages <list>', description: 'stages', repeatable: true }),
+    ledger: opt.flag({ flags: '--no-ledger', description: 'keep no ledger' }),
+    yes: yesOption,
+  },
+  async run(options, { terminal, operands, rest }) {
+    if (operands[0] === 'fail')
+      throw new Error('cannot open Endpoint=sb://x/;SharedAccessKeyName=k;SharedAccessKey=abc123=');
+    if (operands[0] === 'refuse') throw new PipeError('E_NOT_FOUND', 'no hub "x"', { hint: 'create it' });
+    terminal.note('working');
+    terminal.result({ ...options, operands, rest }, `rate ${options.rate}`);
+    return operands[0] === 'lossy' ? ExitCode.Verification : undefined;
+  },
+});
+
+const manifest: Manifest = {
+  probe: {
+    summary: 'show what the kernel hands over',
+    group: 'Test:',
+    load: async () => ({ command: probe }),
+  },
+};
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'cosmos-pipe-cli-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const probing = (argv: string[], env: NodeJS.ProcessEnv = {}) =>
+  cli(['probe', ...argv], { env, manifest, cwd: folder });
+
+async function optionValue(key: string, argv: string[], env: NodeJS.ProcessEnv = {}): Promise<unknown> {
+  const { stdout, stderr } = await probing([...argv, '--json'], env);
+  if (stdout === '') throw new Error(stderr);
+  return JSON.parse(stdout)[key];
+}
+
+it('takes a flag over the environment over the file over the fallback', async () => {
+  expect(await optionValue('rate', [])).toBe(100);
+  writeFileSync(join(folder, 'pipeline.yaml'), 'probe: { rate: 200/s }\n');
+  expect(await optionValue('rate', [])).toBe(200);
+  expect(await optionValue('rate', [], { COSMOS_PIPE_RATE: '300/s' })).toBe(300);
+  expect(await optionValue('rate', ['--rate', '400/s'], { COSMOS_PIPE_RATE: '300/s' })).toBe(400);
+});
+
+it('takes the settings of the chosen target below those of the command', async () => {
+  writeFileSync(
+    join(folder, 'pipeline.yaml'),
+    'target: staging\ntargets:\n  staging: { eventHub: hub-s, rate: 5/s }\n  live: { eventHub: hub-l }\nprobe: { rate: 7/s }\n',
+  );
+  expect(await optionValue('eventHub', [])).toBe('hub-s');
+  expect(await optionValue('rate', [])).toBe(7);
+  expect(await optionValue('eventHub', ['--target', 'live'])).toBe('hub-l');
+});
+
+it('collects a repeatable flag, and reads a negated one as false', async () => {
+  expect(await optionValue('stages', ['--stages', 'a', '--stages', 'b'])).toEqual(['a', 'b']);
+  expect(await optionValue('ledger', ['--no-ledger'])).toBe(false);
+  expect(await optionValue('yes', ['--yes'])).toBe(true);
+});
+
+it('hands over operands and what follows --', async () => {
+  const { stdout } = await probing(['act', '--json', '--', 'npm', 'test', '--json']);
+  expect(JSON.parse(stdout)).toMatchObject({ operands: ['act'], rest: ['npm', 'test', '--json'] });
+});
+
+it('reads a secret from the file that the flag names and prints it nowhere', async () => {
+  writeFileSync(join(folder, 'secret'), 'Endpoint=sb://h/;SharedAccessKey=topsecret\n');
+  const { stdout } = await probing(['--event-hubs-connection-string-file', 'secret', '--json']);
+  expect(JSON.parse(stdout)).toMatchObject({ eventHubsConnectionString: '[redacted]' });
+  const shown = await probing(['--event-hubs-connection-string-file', 'secret', '--print-config']);
+  expect(shown.stdout).toContain('[redacted]');
+  expect(shown.stdout).not.toContain('topsecret');
+});
+
+it('refuses a secret that stands in the configuration file', async () => {
+  writeFileSync(join(folder, 'pipeline.yaml'), 'probe: { eventHubsConnectionString: "Endpoint=sb://h/" }\n');
+  const { code, stderr } = await probing([]);
+  expect(code).toBe(2);
+  expect(stderr).toContain('E_SECRET_IN_CONFIG');
+});
+
+it('prints one line and a hint for an expected failure', async () => {
+  expect(await probing(['refuse'])).toMatchInlineSnapshot(`
+    {
+      "code": 3,
+      "stderr": "error: no hub "x" [E_NOT_FOUND]
+     hint: create it
+    ",
+      "stdout": "",
+    }
+  `);
+});
+
+it('prints one line of JSON on stderr for a failure with --json', async () => {
+  const { code, stdout, stderr } = await probing(['refuse', '--json']);
+  expect({ code, stdout }).toEqual({ code: 3, stdout: '' });
+  expect(JSON.parse(stderr)).toEqual({
+    error: { code: 'E_NOT_FOUND', message: 'no hub "x"', hint: 'create it', exitCode: 3 },
+  });
+});
+
+it('redacts secrets in unexpected errors and shows a stack only with --debug', async () => {
+  const plain = await probing(['fail']);
+  expect(plain.code).toBe(1);
+  expect(plain.stderr).not.toContain('abc123');
+  expect(plain.stderr).not.toContain('run.test.ts');
+  const debug = await probing(['fail', '--debug']);
+  expect(debug.stderr).toContain('run.test.ts');
+  expect(debug.stderr).not.toContain('abc123');
+});
+
+it('names the source of a bad value', async () => {
+  writeFileSync(join(folder, 'pipeline.yaml'), 'probe: { rate: fast }\n');
+  const fromFile = await probing([]);
+  expect(fromFile.code).toBe(2);
+  expect(fromFile.stderr).toContain(
+    'pipeline.yaml: probe.rate: invalid rate "fast", expected for example 500/s',
+  );
+  const fromFlag = await probing(['--rate', 'slow']);
+  expect(fromFlag.stderr).toContain('--rate: invalid rate "slow"');
+});
+
+it('keeps results on stdout and everything else on stderr; --quiet leaves results', async () => {
+  expect(await probing([])).toEqual({ code: 0, stdout: 'rate 100\n', stderr: 'working\n' });
+  expect(await probing(['--quiet'])).toEqual({ code: 0, stdout: 'rate 100\n', stderr: '' });
+});
+
+it('returns the exit code of a command that has a result and a verdict', async () => {
+  expect((await probing(['lossy'])).code).toBe(4);
+});
+
+it('exits 130 when the command drained after an interruption', async () => {
+  expect((await cli(['probe'], { manifest, cwd: folder, signal: AbortSignal.abort() })).code).toBe(130);
+});
+
+it.each([[['--help']], [['help']], [[]]])('lists the commands on stdout for %j', async (argv) => {
+  const { code, stdout, stderr } = await cli(argv, { manifest });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toContain('show what the kernel hands over');
+});
+
+it('groups options and shows variables, fallback and an example in the help of a command', async () => {
+  const { stdout } = await cli(['help', 'probe'], { manifest });
+  expect(stdout).toMatch(
+    /Load:\n {2}-r, --rate <n\/unit> +arrival rate \[COSMOS_PIPE_RATE\] \(default: 100\/s\)/,
+  );
+  expect(stdout).toContain('$ cosmos-pipe probe --rate 500/s');
+});
+
+it('suggests the nearest command and rejects unknown flags and targets', async () => {
+  expect((await cli(['prob'], { manifest })).stderr).toContain('Did you mean probe?');
+  expect((await probing(['--nope'])).code).toBe(2);
+  const { code, stderr } = await probing(['--target', 'nowhere']);
+  expect(code).toBe(2);
+  expect(stderr).toContain('unknown target "nowhere" (known: local, env)');
+});
