@@ -1,4 +1,10 @@
 import type { Manifest } from '../src/cli/run.ts';
 
 /** Every subcommand: what the overview says of it, and how to load the rest. */
-export const manifest: Manifest = {};
+export const manifest: Manifest = {
+  local: {
+    summary: 'run the embedded Event Hubs, Cosmos DB and Redis stack',
+    group: 'Develop:',
+    load: () => import('./local.ts'),
+  },
+};

@@ -46,7 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, Rule>> = {
     packages: ['@azure/eventgrid', '@azure/eventgrid-namespaces', '@azure/identity', '@azure/core-auth'],
   },
   'src/workload': { folders: CLIENT_BASE, packages: ['zod', '@faker-js/faker'] },
-  'src/local': { folders: ['src/local'], packages: [] },
+  'src/local': { folders: ['src/local', 'src/util'], packages: [] },
   'src/local/amqp': { folders: ['src/util'], packages: [] },
   'src/local/faults': { folders: ['src/util'], packages: [] },
   'src/local/event-hubs': {

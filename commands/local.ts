@@ -1,0 +1,253 @@
+import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
+import { ENVIRONMENT_FORMATS, formatEnvironment } from '../src/cli/environment-text.ts';
+import { opt } from '../src/cli/options.ts';
+import { runChild } from '../src/cli/run-child.ts';
+import {
+  type LocalState,
+  readLocalState,
+  removeLocalState,
+  writeLocalState,
+} from '../src/config/local-state.ts';
+import { askStack } from '../src/local/admin-client.ts';
+import type { HubDefinition, LocalStack } from '../src/local/index.ts';
+import { ExitCode, PipeError, usageError } from '../src/util/errors.ts';
+
+const addresses = { group: 'Addresses:' } as const;
+const stack = { group: 'Stack:' } as const;
+
+const options = {
+  eventHubsPort: opt.integer({
+    flags: '--event-hubs-port <n>',
+    description: 'AMQP port, 0 for a free one',
+    fallback: '5672',
+    ...addresses,
+  }),
+  cosmosPort: opt.integer({
+    flags: '--cosmos-port <n>',
+    description: 'Cosmos DB port, 0 for a free one',
+    fallback: '8081',
+    ...addresses,
+  }),
+  redisPort: opt.integer({
+    flags: '--redis-port <n>',
+    description: 'Redis port, 0 for a free one',
+    fallback: '6379',
+    ...addresses,
+  }),
+  adminPort: opt.integer({
+    flags: '--admin-port <n>',
+    description: 'port of /health, /stats and /faults, 0 for a free one',
+    fallback: '5300',
+    ...addresses,
+  }),
+  freePorts: opt.flag({ flags: '--free-ports', description: 'take free ports for everything', ...addresses }),
+  host: opt.text({
+    flags: '--host <address>',
+    description: 'address to bind',
+    fallback: '127.0.0.1',
+    ...addresses,
+  }),
+  data: opt.text({
+    flags: '--data <dir>',
+    description: 'keep everything in append-only logs there (default: in memory)',
+    ...stack,
+  }),
+  hub: opt.custom(parseHub, {
+    flags: '--hub <name[:partitions]>',
+    description: 'event hub to create at start (default: telemetry:4)',
+    repeatable: true,
+    ...stack,
+  }),
+  throughputUnits: opt.integer({
+    flags: '--throughput-units <n>',
+    description:
+      'throttle Event Hubs at 1 MB/s or 1,000 events/s in and 2 MB/s out per unit (default: unlimited)',
+    ...stack,
+  }),
+  fault: opt.text({
+    flags: '--fault <spec>',
+    description: 'disturb a service, e.g. cosmos:throttle=5%, event-hubs:latency=50ms~20ms@10s+30s',
+    repeatable: true,
+    ...stack,
+  }),
+  seed: opt.integer({
+    flags: '--seed <n>',
+    description: 'seed of everything random in the stack',
+    fallback: '1',
+    ...stack,
+  }),
+  state: opt.flag({
+    flags: '--no-state',
+    description: 'do not tell other commands in this folder about the stack',
+    ...stack,
+  }),
+  format: opt.choice(ENVIRONMENT_FORMATS, {
+    flags: '--format <name>',
+    description: `how \`local env\` prints: ${ENVIRONMENT_FORMATS.join(', ')}`,
+    fallback: 'shell',
+  }),
+};
+
+type Values = OptionValues<typeof options>;
+
+export const command = defineCommand({
+  description: [
+    'Run Event Hubs, Cosmos DB and Redis in one process, on their real wire protocols, for unmodified SDKs.',
+    '',
+    'Actions on a running stack: env, stats, faults [add <spec...> | clear],',
+    'split <database/container> <range>. With `-- <command>`: run it against a fresh',
+    'stack on free ports and return its exit code.',
+  ].join('\n'),
+  operands: '[action] [args...]',
+  examples: [
+    'cosmos-pipe local',
+    'cosmos-pipe local --data ./pipe-data --throughput-units 4',
+    'cosmos-pipe local -- npm test',
+    'eval "$(cosmos-pipe local env)"',
+    'cosmos-pipe local faults add cosmos:throttle=5%',
+  ],
+  options,
+  async run(values, context) {
+    const [action, ...args] = context.operands;
+    if (context.rest.length > 0) return runAgainstStack(values, context);
+    switch (action) {
+      case undefined:
+        return serve(values, context);
+      case 'env':
+        return context.terminal.result(
+          runningStack(context).environment,
+          formatEnvironment(runningStack(context).environment, values.format),
+        );
+      case 'stats':
+        return show(context, await askStack(runningStack(context).adminUrl, 'GET', '/stats'));
+      case 'faults':
+        return show(context, await changeFaults(runningStack(context), args));
+      case 'split':
+        return show(context, await split(runningStack(context), args));
+      default:
+        throw usageError(`unknown action "${action}" (known: env, stats, faults, split)`);
+    }
+  },
+});
+
+/** `telemetry` or `telemetry:8`. */
+function parseHub(text: string): HubDefinition {
+  const match = /^([\w.-]+)(?::(\d+))?$/.exec(text);
+  const partitionCount = Number(match?.[2] ?? 4);
+  if (match?.[1] === undefined || partitionCount < 1 || partitionCount > 1024)
+    throw new RangeError(`invalid hub "${text}", expected for example telemetry:8 (1 to 1024 partitions)`);
+  return { name: match[1], partitionCount };
+}
+
+async function start(values: Values, free: boolean): Promise<LocalStack> {
+  const port = (fixed: number): number => (free || values.freePorts ? 0 : fixed);
+  const { startLocal } = await import('../src/local/index.ts');
+  try {
+    return await startLocal({
+      host: values.host,
+      ports: {
+        eventHubs: port(values.eventHubsPort),
+        cosmos: port(values.cosmosPort),
+        redis: port(values.redisPort),
+        admin: port(values.adminPort),
+      },
+      seed: values.seed,
+      faults: values.fault,
+      ...(values.data !== undefined && { dataDir: values.data }),
+      ...(values.hub.length > 0 && { hubs: values.hub }),
+      ...(values.throughputUnits !== undefined && { throughputUnits: values.throughputUnits }),
+    });
+  } catch (error) {
+    throw error instanceof RangeError ? usageError(error.message) : error;
+  }
+}
+
+/** Serves until Ctrl-C, SIGTERM, or the end of the process that started this one as its stack. */
+async function serve(values: Values, context: CommandContext): Promise<ExitCode> {
+  const { terminal, clock, cwd, signal, parent } = context;
+  const startedAt = clock.now();
+  const running = await start(values, false);
+  const state: LocalState = {
+    version: 1,
+    pid: process.pid,
+    startedAt: new Date().toISOString(),
+    environment: running.environment,
+    adminUrl: running.adminUrl,
+    ...(values.data !== undefined && { dataDir: values.data }),
+  };
+  const announced = values.state !== false;
+  if (announced) writeLocalState(cwd, state);
+  try {
+    if (announced) terminal.result(state, welcome(state, context.version, clock.now() - startedAt));
+    parent?.send(state);
+    await new Promise<void>((resolve) => {
+      parent?.onDisconnect(resolve);
+      if (signal.aborted) resolve();
+      signal.addEventListener('abort', () => resolve());
+    });
+    terminal.note('stopping');
+  } finally {
+    await running.stop();
+    if (announced) removeLocalState(cwd, process.pid);
+  }
+  return ExitCode.Ok;
+}
+
+async function runAgainstStack(
+  values: Values,
+  { rest, env, cwd, signal }: CommandContext,
+): Promise<ExitCode> {
+  const running = await start(values, true);
+  try {
+    return (await runChild(rest, { ...env, ...running.environment }, cwd, signal)) as ExitCode;
+  } finally {
+    await running.stop();
+  }
+}
+
+function runningStack({ cwd }: CommandContext): LocalState {
+  const state = readLocalState(cwd);
+  if (state !== undefined) return state;
+  throw new PipeError('E_UNREACHABLE', 'no local stack runs in this folder', {
+    hint: 'start it with `cosmos-pipe local`, in this folder',
+  });
+}
+
+async function changeFaults({ adminUrl }: LocalState, [verb, ...specs]: readonly string[]): Promise<unknown> {
+  if (verb === undefined) return askStack(adminUrl, 'GET', '/faults');
+  if (verb === 'clear') return askStack(adminUrl, 'DELETE', '/faults');
+  if (verb !== 'add' || specs.length === 0)
+    throw usageError('expected `local faults`, `local faults add <spec...>` or `local faults clear`');
+  let faults: unknown;
+  for (const spec of specs) faults = await askStack(adminUrl, 'POST', '/faults', { spec });
+  return faults;
+}
+
+async function split({ adminUrl }: LocalState, [path = '', rangeId]: readonly string[]): Promise<unknown> {
+  const [database, container] = path.split('/');
+  if (!database || !container || rangeId === undefined)
+    throw usageError('expected `local split <database/container> <partition key range id>`');
+  return askStack(adminUrl, 'POST', '/split', { database, container, rangeId });
+}
+
+function show({ terminal }: CommandContext, document: unknown): void {
+  terminal.result(document, JSON.stringify(document, null, 2));
+}
+
+function welcome({ environment, adminUrl, dataDir }: LocalState, version: string, startMs: number): string {
+  const hubs = /Endpoint=sb:\/\/([^;/]+)/.exec(environment['EVENTHUB_CONNECTION_STRING'] ?? '')?.[1];
+  const kept = dataDir === undefined ? 'in memory (gone on exit; --data keeps it)' : `kept in ${dataDir}`;
+  return [
+    `cosmos-pipe ${version}: embedded stack, ${kept}`,
+    '',
+    `  Event Hubs   amqp://${hubs}`,
+    `  Cosmos DB    ${environment['COSMOS_ENDPOINT']}`,
+    `  Redis        ${environment['REDIS_URL']}`,
+    `  Admin        ${adminUrl}  /health /stats /faults`,
+    '',
+    `Ready in ${Math.round(startMs)}ms. In another terminal, in this folder:`,
+    '',
+    '  eval "$(cosmos-pipe local env)"       # point any Azure SDK program here',
+    '  cosmos-pipe produce --rate 500/s',
+  ].join('\n');
+}

@@ -1,0 +1,131 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Clock, systemClock } from '../util/clock.ts';
+import { PipeError } from '../util/errors.ts';
+import { seededRandom } from '../util/random.ts';
+import { startAdmin } from './admin.ts';
+import { type CosmosService, startCosmos } from './cosmos/index.ts';
+import { lockDataDir } from './data-lock.ts';
+import { type EventHubsService, type HubDefinition, startEventHubs } from './event-hubs/index.ts';
+import { createFaults, type Faults } from './faults/faults.ts';
+import { FAULT_KINDS, type FaultService } from './faults/grammar.ts';
+import { type RedisService, startRedis } from './redis/index.ts';
+import type { LocalService } from './service.ts';
+import { createStackFaults, type StackFaults } from './stack-faults.ts';
+
+export interface LocalOptions {
+  /** Address to bind; loopback by default. */
+  readonly host?: string;
+  /** TCP ports; each takes a free one by default. */
+  readonly ports?: Partial<Record<'eventHubs' | 'cosmos' | 'redis' | 'admin', number>>;
+  /** Folder for append-only logs: what was acknowledged survives SIGKILL. In memory when absent. */
+  readonly dataDir?: string;
+  /** Event hubs to create at once; others are created when first used. Default: `telemetry` with 4 partitions. */
+  readonly hubs?: readonly HubDefinition[];
+  /** Ingress and egress limits of the Event Hubs namespace, in throughput units; unlimited when absent. */
+  readonly throughputUnits?: number;
+  /** Fault specifications to begin with, e.g. `cosmos:throttle=5%`. */
+  readonly faults?: readonly string[];
+  /** Seed of everything random in the stack. */
+  readonly seed?: number;
+  readonly clock?: Clock;
+}
+
+export type { HubDefinition };
+
+/** The embedded stack: every service on its real wire protocol, in this process. */
+export interface LocalStack {
+  /** Environment variables with which any unmodified SDK program reaches the stack. */
+  readonly environment: Readonly<Record<string, string>>;
+  readonly eventHubs: EventHubsService;
+  readonly cosmos: CosmosService;
+  readonly redis: RedisService;
+  readonly faults: StackFaults;
+  /** Base URL of /health, /stats, /faults and /split. */
+  readonly adminUrl: string;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the whole stack on free ports of the loopback interface.
+ *
+ * @throws PipeError E_PORT_IN_USE that names the service and its port; E_CONFIG when another stack has the data folder.
+ */
+export async function startLocal(options: LocalOptions = {}): Promise<LocalStack> {
+  const { host = '127.0.0.1', ports = {}, dataDir, clock = systemClock, seed = 1 } = options;
+  const unlock = dataDir === undefined ? undefined : lockDataDir(dataDir);
+  const faultsOf = Object.fromEntries(
+    (Object.keys(FAULT_KINDS) as FaultService[]).map((service, index) => [
+      service,
+      createFaults(service, { random: seededRandom(seed + index), clock }),
+    ]),
+  ) as Record<FaultService, Faults>;
+  const faults = createStackFaults(faultsOf);
+  const started: { stop(): Promise<void> }[] = [];
+  const stop = async (): Promise<void> => {
+    faults.clear();
+    await Promise.all(started.splice(0).map((service) => service.stop()));
+    unlock?.();
+  };
+  const start = async <T extends { stop(): Promise<void> }>(
+    name: string,
+    port: number,
+    launch: (common: { host: string; port: number; dataDir?: string }) => Promise<T>,
+  ): Promise<T> => {
+    const folder = dataDir === undefined ? undefined : join(dataDir, name);
+    if (folder !== undefined) mkdirSync(folder, { recursive: true });
+    try {
+      const service = await launch({ host, port, ...(folder !== undefined && { dataDir: folder }) });
+      started.push(service);
+      return service;
+    } catch (error) {
+      throw portInUse(error, name, port) ?? error;
+    }
+  };
+  try {
+    for (const spec of options.faults ?? []) faults.add(spec);
+    const settled = await Promise.allSettled([
+      start('event-hubs', ports.eventHubs ?? 0, (common) =>
+        startEventHubs({
+          ...common,
+          clock,
+          faults: faultsOf['event-hubs'],
+          ...(options.hubs && { hubs: options.hubs }),
+          ...(options.throughputUnits !== undefined && { throughputUnits: options.throughputUnits }),
+        }),
+      ),
+      start('cosmos', ports.cosmos ?? 0, (common) =>
+        startCosmos({ ...common, clock, faults: faultsOf.cosmos }),
+      ),
+      start('redis', ports.redis ?? 0, (common) => startRedis({ ...common, clock, faults: faultsOf.redis })),
+    ]);
+    const failed = settled.find((result) => result.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
+    const [eventHubs, cosmos, redis] = settled.map(
+      (result) => (result as PromiseFulfilledResult<LocalService>).value,
+    ) as [EventHubsService, CosmosService, RedisService];
+    const admin = await start('admin', ports.admin ?? 0, ({ port }) =>
+      startAdmin({ host, port, faults, eventHubs, cosmos, redis }),
+    );
+    return {
+      environment: { ...eventHubs.environment, ...cosmos.environment, ...redis.environment },
+      eventHubs,
+      cosmos,
+      redis,
+      faults,
+      adminUrl: `http://${host}:${admin.port}`,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function portInUse(error: unknown, name: string, port: number): PipeError | undefined {
+  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return undefined;
+  return new PipeError('E_PORT_IN_USE', `port ${port} for ${name} is already in use`, {
+    hint: `pass --${name}-port 0 for a free port, or --free-ports for all`,
+    cause: error,
+  });
+}
