@@ -1,0 +1,100 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { cli, spawnCli } from '../helpers/cli.ts';
+import { eventually } from '../helpers/eventually.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'cosmos-pipe-local-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const stateFile = () => join(folder, '.cosmos-pipe', 'local.json');
+
+async function startStack(...flags: string[]) {
+  const stack = spawnCli(['local', '--free-ports', ...flags], { cwd: folder });
+  await eventually(() => expect(existsSync(stateFile())).toBe(true));
+  return stack;
+}
+
+it('prints addresses, tells other commands about itself, and stops cleanly on Ctrl-C', async () => {
+  const stack = await startStack();
+  await eventually(() => expect(stack.stdout()).toContain('Ready in'));
+  const env = await cli(['local', 'env', '--format', 'json'], { cwd: folder });
+  expect(Object.keys(JSON.parse(env.stdout))).toEqual(
+    expect.arrayContaining(['EVENTHUB_CONNECTION_STRING', 'COSMOS_ENDPOINT', 'COSMOS_KEY', 'REDIS_URL']),
+  );
+  const shell = await cli(['local', 'env'], { cwd: folder });
+  expect(shell.stdout).toMatch(/^export EVENTHUB_CONNECTION_STRING='Endpoint=sb:\/\//m);
+  stack.child.kill('SIGINT');
+  expect((await stack.done).code).toBe(0);
+  expect(existsSync(stateFile())).toBe(false);
+});
+
+it('injects and clears faults while it runs', async () => {
+  const stack = await startStack('--fault', 'cosmos:throttle=5%');
+  const added = await cli(['local', 'faults', 'add', 'event-hubs:latency=50ms', '--json'], { cwd: folder });
+  expect(
+    JSON.parse(added.stdout)
+      .map(({ spec }: { spec: string }) => spec)
+      .toSorted(),
+  ).toEqual(['cosmos:throttle=5%', 'event-hubs:latency=50ms']);
+  const refused = await cli(['local', 'faults', 'add', 'cosmos:explode'], { cwd: folder });
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toContain('explode');
+  expect(JSON.parse((await cli(['local', 'faults', 'clear', '--json'], { cwd: folder })).stdout)).toEqual([]);
+  stack.child.kill('SIGTERM');
+  await stack.done;
+});
+
+it('says how to start a stack when none runs here', async () => {
+  const { code, stderr } = await cli(['local', 'stats'], { cwd: folder });
+  expect(code).toBe(3);
+  expect(stderr).toContain('hint: start it with `cosmos-pipe local`');
+});
+
+it('names the service and the port when a port is taken', async () => {
+  const stack = await startStack();
+  const { environment } = JSON.parse(readFileSync(stateFile(), 'utf8'));
+  const { port } = new URL(environment.COSMOS_ENDPOINT);
+  const clash = await cli(
+    [
+      'local',
+      '--event-hubs-port',
+      '0',
+      '--redis-port',
+      '0',
+      '--admin-port',
+      '0',
+      '--cosmos-port',
+      port,
+      '--no-state',
+    ],
+    { cwd: folder, signal: AbortSignal.abort() },
+  );
+  expect(clash.code).toBe(2);
+  expect(clash.stderr).toContain(`port ${port} for cosmos is already in use [E_PORT_IN_USE]`);
+  stack.child.kill('SIGINT');
+  await stack.done;
+});
+
+it('keeps a second stack out of a data folder', async () => {
+  const data = join(folder, 'data');
+  const stack = await startStack('--data', data);
+  const second = await cli(['local', '--free-ports', '--no-state', '--data', data], {
+    cwd: folder,
+    signal: AbortSignal.abort(),
+  });
+  expect(second.code).toBe(2);
+  expect(second.stderr).toContain('is in use by process');
+  stack.child.kill('SIGINT');
+  await stack.done;
+});
+
+it('runs a command against a fresh stack and returns its exit code', async () => {
+  const script = 'process.exit(process.env.COSMOS_ENDPOINT && process.env.REDIS_URL ? 7 : 1)';
+  const { code } = await spawnCli(['local', '--', process.execPath, '-e', script], { cwd: folder }).done;
+  expect(code).toBe(7);
+});
