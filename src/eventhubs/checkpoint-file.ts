@@ -1,0 +1,196 @@
+import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../util/clock.ts';
+import { PipeError } from '../util/errors.ts';
+import type {
+  Checkpoint,
+  CheckpointScope,
+  PartitionOwnership,
+  ResettableCheckpointStore,
+} from './checkpoint-store.ts';
+
+interface FileEntry {
+  readonly name: string;
+  readonly partitionId: string;
+  /** Generation of an owner, sequence number of a checkpoint. */
+  readonly version: number;
+}
+
+type Kind = 'owner' | 'checkpoint';
+
+/**
+ * Owners and checkpoints as small files below `folder`, for the processes and worker threads of one machine.
+ *
+ * The version is part of the file name and the highest one counts, so that no lock is needed and none can be left behind:
+ *
+ *     <folder>/<namespace>/<hub>/<group>/0.owner.17.json          claim number 17 of partition 0
+ *     <folder>/<namespace>/<hub>/<group>/0.checkpoint.37411.json  everything up to 37,411 is durable
+ *
+ * A claim is won by creating the next generation (`link` fails when the name exists), and a checkpoint cannot go backwards
+ * because a lower number never wins. Files appear complete (written and synced under another name first).
+ */
+export function fileCheckpointStore(folder: string, clock: Clock): ResettableCheckpointStore {
+  const owner = `${process.pid}-${Math.round(clock.epochMicros())}`;
+  let temporaries = 0;
+
+  async function write(directory: string, content: unknown): Promise<string> {
+    temporaries += 1;
+    const path = join(directory, `.${owner}-${temporaries}.tmp`);
+    const handle = await open(path, 'w');
+    try {
+      await handle.writeFile(`${JSON.stringify(content)}\n`);
+      await handle.datasync();
+    } finally {
+      await handle.close();
+    }
+    return path;
+  }
+
+  async function removeBelow(directory: string, kind: Kind, partitionId: string, version: number) {
+    const older = (await entries(directory, kind)).filter(
+      (entry) => entry.partitionId === partitionId && entry.version < version,
+    );
+    for (const entry of older) await rm(join(directory, entry.name), { force: true });
+  }
+
+  async function claim(request: PartitionOwnership): Promise<PartitionOwnership | undefined> {
+    const directory = await ensure(folder, request);
+    const current = newest(await entries(directory, 'owner')).get(request.partitionId);
+    if (current === undefined ? request.etag !== undefined : request.etag !== String(current.version))
+      return undefined;
+    const version = (current?.version ?? 0) + 1;
+    const lastModifiedTimeInMs = Math.floor(clock.epochMicros() / 1000);
+    const temporary = await write(directory, { ownerId: request.ownerId, lastModifiedTimeInMs });
+    try {
+      await link(temporary, join(directory, fileName(request.partitionId, 'owner', version)));
+    } catch (error) {
+      if (hasCode(error, 'EEXIST')) return undefined;
+      throw error;
+    } finally {
+      await rm(temporary, { force: true });
+    }
+    await removeBelow(directory, 'owner', request.partitionId, version);
+    return { ...request, etag: String(version), lastModifiedTimeInMs };
+  }
+
+  return {
+    listOwnership: async (fullyQualifiedNamespace, eventHubName, consumerGroup) => {
+      const scope = { fullyQualifiedNamespace, eventHubName, consumerGroup };
+      return readNewest(folder, scope, 'owner', (entry, content) => ({
+        ...scope,
+        partitionId: entry.partitionId,
+        ownerId: String(content['ownerId']),
+        lastModifiedTimeInMs: Number(content['lastModifiedTimeInMs']),
+        etag: String(entry.version),
+      }));
+    },
+    async claimOwnership(claims) {
+      const won: PartitionOwnership[] = [];
+      for (const request of claims) {
+        const result = await claim(request);
+        if (result !== undefined) won.push(result);
+      }
+      return won;
+    },
+    async updateCheckpoint(checkpoint) {
+      const { partitionId, sequenceNumber } = checkpoint;
+      const directory = await ensure(folder, checkpoint);
+      const current = newest(await entries(directory, 'checkpoint')).get(partitionId);
+      if (current !== undefined && current.version > sequenceNumber) return;
+      const temporary = await write(directory, {
+        offset: checkpoint.offset,
+        hubCreatedMs: checkpoint.hubCreatedMs,
+      });
+      await rename(temporary, join(directory, fileName(partitionId, 'checkpoint', sequenceNumber)));
+      await removeBelow(directory, 'checkpoint', partitionId, sequenceNumber);
+    },
+    listCheckpoints: async (fullyQualifiedNamespace, eventHubName, consumerGroup) => {
+      const scope = { fullyQualifiedNamespace, eventHubName, consumerGroup };
+      return readNewest<Checkpoint>(folder, scope, 'checkpoint', (entry, content) => ({
+        ...scope,
+        partitionId: entry.partitionId,
+        sequenceNumber: entry.version,
+        offset: String(content['offset']),
+        ...(typeof content['hubCreatedMs'] === 'number' ? { hubCreatedMs: content['hubCreatedMs'] } : {}),
+      }));
+    },
+    async resetCheckpoints(scope, partitionIds) {
+      const directory = directoryOf(folder, scope);
+      for (const entry of await entries(directory, 'checkpoint'))
+        if (partitionIds.includes(entry.partitionId)) await rm(join(directory, entry.name), { force: true });
+    },
+  };
+}
+
+function directoryOf(folder: string, scope: CheckpointScope): string {
+  const parts = [scope.fullyQualifiedNamespace, scope.eventHubName, scope.consumerGroup];
+  return join(folder, ...parts.map((part) => encodeURIComponent(part.toLowerCase())));
+}
+
+async function ensure(folder: string, scope: CheckpointScope): Promise<string> {
+  const directory = directoryOf(folder, scope);
+  try {
+    await mkdir(directory, { recursive: true });
+  } catch (error) {
+    throw new PipeError(
+      'E_CONFIG',
+      `cannot write checkpoints to ${directory} (${(error as Error).message})`,
+      {
+        hint: 'pass a writable folder with --checkpoints file:<folder>',
+        cause: error,
+      },
+    );
+  }
+  return directory;
+}
+
+function fileName(partitionId: string, kind: Kind, version: number): string {
+  return `${encodeURIComponent(partitionId)}.${kind}.${version}.json`;
+}
+
+async function entries(directory: string, kind: Kind): Promise<FileEntry[]> {
+  let names: string[];
+  try {
+    names = await readdir(directory);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return [];
+    throw error;
+  }
+  return names.flatMap((name) => {
+    const match = /^(.+)\.(owner|checkpoint)\.(-?\d+)\.json$/.exec(name);
+    if (match === null || match[2] !== kind) return [];
+    return [{ name, partitionId: decodeURIComponent(match[1] as string), version: Number(match[3]) }];
+  });
+}
+
+function newest(all: readonly FileEntry[]): Map<string, FileEntry> {
+  const highest = new Map<string, FileEntry>();
+  for (const entry of all)
+    if (entry.version > (highest.get(entry.partitionId)?.version ?? Number.NEGATIVE_INFINITY))
+      highest.set(entry.partitionId, entry);
+  return highest;
+}
+
+/** A file that a newer version replaced while it was being read sends the reader back to the folder. */
+async function readNewest<T>(
+  folder: string,
+  scope: CheckpointScope,
+  kind: Kind,
+  toValue: (entry: FileEntry, content: Readonly<Record<string, unknown>>) => T,
+): Promise<T[]> {
+  const directory = directoryOf(folder, scope);
+  for (;;) {
+    try {
+      const values: T[] = [];
+      for (const entry of newest(await entries(directory, kind)).values())
+        values.push(toValue(entry, JSON.parse(await readFile(join(directory, entry.name), 'utf8'))));
+      return values;
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+    }
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code;
+}

@@ -1,0 +1,263 @@
+import type { Settled, WriteOutcome } from '../cosmos/write-operation.ts';
+import type { ReceivedEvent } from '../eventhubs/processor.ts';
+import type { StageRecorder } from '../metrics/types.ts';
+import type { Clock } from '../util/clock.ts';
+import { ENVELOPE_PROPERTIES } from '../util/envelope.ts';
+import { PipeError } from '../util/errors.ts';
+import { CheckpointTracker, type DurablePosition } from './checkpoint-tracker.ts';
+import { bodyBase64, type DeadLetter, type DeadLetterReason } from './dead-letter.ts';
+import type { Mapped, Mapper } from './mapping.ts';
+
+/** Counts of a whole ingest run, shared by its partitions. */
+export interface IngestTotals {
+  received: number;
+  /** Writes that Cosmos DB accepted. */
+  stored: number;
+  storedBytes: number;
+  /** Events whose item was there already (`create`), or in a newer version (`replace-if-newer`). */
+  alreadyStored: number;
+  /** Events that the mapping module chose not to store. */
+  skipped: number;
+  deadLettered: number;
+  requestCharge: number;
+  /** Sequence numbers that were never delivered: events expired before they were read. */
+  missing: number;
+}
+
+/** What all partitions of a run share. */
+export interface PartitionEnvironment {
+  readonly eventHub: string;
+  readonly mapper: Mapper;
+  readonly write: (mapped: Mapped & { kind: 'write' }, settled: Settled) => Promise<void> | undefined;
+  readonly deadLetter: DeadLetter | undefined;
+  /** Resolves to false when it could not be saved now; the next one is tried as usual. */
+  readonly saveCheckpoint: (partitionId: string, position: DurablePosition) => Promise<boolean>;
+  readonly recorder: StageRecorder;
+  readonly totals: IngestTotals;
+  readonly clock: Clock;
+  /** Ends the run: what cannot be stored now must stay in front of the checkpoint. */
+  readonly fatal: (error: Error) => void;
+  readonly checkpointEvents: number;
+  readonly checkpointIntervalMs: number;
+  readonly maxUnsettled: number;
+}
+
+/** Two checkpoints of one partition are at least this far apart, however fast events come. */
+const MIN_CHECKPOINT_GAP_MS = 250;
+
+/**
+ * The way of one partition's events through the process, from the page that the SDK hands over to the checkpoint.
+ *
+ *     page -> mapping -> bulk writer -> settled -> tracker -> checkpoint
+ *                  \-> dead letter ----^
+ */
+export class IngestPartition {
+  readonly partitionId: string;
+  readonly #environment: PartitionEnvironment;
+  readonly #tracker = new CheckpointTracker();
+  #lastReceived: number | undefined;
+  #unanswered = 0;
+  #closing = false;
+  #page: Promise<void> = Promise.resolve();
+  #wake: (() => void)[] = [];
+  #saved: DurablePosition | undefined;
+  #savedAt: number;
+  #sinceSaved = 0;
+  #saving: Promise<void> | undefined;
+
+  constructor(partitionId: string, environment: PartitionEnvironment) {
+    this.partitionId = partitionId;
+    this.#environment = environment;
+    this.#savedAt = environment.clock.now();
+  }
+
+  get durable(): DurablePosition | undefined {
+    return this.#tracker.durable;
+  }
+
+  /** Last sequence number received. */
+  get lastReceived(): number | undefined {
+    return this.#lastReceived;
+  }
+
+  /** Events received whose position the checkpoint may not pass yet. */
+  get unsettled(): number {
+    return this.#tracker.size;
+  }
+
+  /** Time since the last checkpoint was saved, or since the partition was opened. */
+  checkpointAgeMs(): number {
+    return this.#environment.clock.now() - this.#savedAt;
+  }
+
+  /** Takes a page; resolves when everything of it is on its way and there is room for the next. */
+  page(events: readonly ReceivedEvent[]): Promise<void> {
+    this.#page = this.#takePage(events);
+    return this.#page;
+  }
+
+  /** Takes nothing more, waits until everything taken has its answer, and saves the last checkpoint. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.#notify();
+    await this.#page;
+    while (this.#unanswered > 0) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    await this.#saving;
+    await this.#save();
+  }
+
+  /** Saves a checkpoint when enough events or time have passed since the last one. */
+  checkpointIfDue(): void {
+    const { checkpointEvents, checkpointIntervalMs } = this.#environment;
+    const age = this.checkpointAgeMs();
+    const due =
+      this.#sinceSaved >= checkpointEvents ? age >= MIN_CHECKPOINT_GAP_MS : age >= checkpointIntervalMs;
+    if (!due || this.#saving !== undefined || this.#closing) return;
+    this.#saving = this.#save().finally(() => {
+      this.#saving = undefined;
+    });
+  }
+
+  async #save(): Promise<void> {
+    const position = this.#tracker.durable;
+    const { clock, saveCheckpoint } = this.#environment;
+    if (position === undefined || position.sequenceNumber === this.#saved?.sequenceNumber) return;
+    this.#sinceSaved = 0;
+    if (!(await saveCheckpoint(this.partitionId, position))) return;
+    this.#saved = position;
+    this.#savedAt = clock.now();
+  }
+
+  async #takePage(events: readonly ReceivedEvent[]): Promise<void> {
+    const { recorder, totals, maxUnsettled } = this.#environment;
+    for (const event of events) {
+      while (this.#tracker.size >= maxUnsettled && !this.#closing)
+        await new Promise<void>((resolve) => this.#wake.push(resolve));
+      if (this.#closing) return;
+      totals.received += 1;
+      recorder.offered(1);
+      const pressure = this.#take(event);
+      recorder.inFlight(this.#unanswered);
+      if (pressure !== undefined) await pressure;
+    }
+  }
+
+  #take(event: ReceivedEvent): Promise<void> | undefined {
+    const { mapper, totals, write } = this.#environment;
+    const { sequenceNumber } = event;
+    if (this.#lastReceived !== undefined && sequenceNumber > this.#lastReceived + 1)
+      totals.missing += sequenceNumber - this.#lastReceived - 1;
+    this.#lastReceived = Math.max(this.#lastReceived ?? sequenceNumber, sequenceNumber);
+
+    const ticket = this.#tracker.add(sequenceNumber, event.offset, event.enqueuedMs);
+    this.#unanswered += 1;
+    const mapped = mapper(event.body, { ...event, partition: this.partitionId });
+    switch (mapped.kind) {
+      case 'write':
+        return write(mapped, (outcome) =>
+          this.#written(ticket, event, mapped.operation.body.length, outcome),
+        );
+      case 'skipped':
+        totals.skipped += 1;
+        this.#durableNow(ticket);
+        return undefined;
+      case 'rejected':
+        return this.#putAside(ticket, event, mapped.reason, mapped.detail);
+    }
+  }
+
+  #written(ticket: number, event: ReceivedEvent, sizeBytes: number, outcome: WriteOutcome): void {
+    const { clock, fatal, recorder, totals } = this.#environment;
+    if (outcome.ok) {
+      totals.requestCharge += outcome.requestCharge;
+      totals.stored += 1;
+      totals.storedBytes += sizeBytes;
+      const nowMicros = clock.epochMicros();
+      const enqueuedMicros = event.enqueuedMs * 1000;
+      const intended = event.properties[ENVELOPE_PROPERTIES.intendedMicros];
+      recorder.done(1, sizeBytes);
+      recorder.serviceTime(Math.max(0, nowMicros - enqueuedMicros));
+      recorder.latency(Math.max(0, nowMicros - (typeof intended === 'number' ? intended : enqueuedMicros)));
+      this.#durableNow(ticket);
+    } else if (outcome.statusCode === 409 || outcome.statusCode === 412) {
+      totals.alreadyStored += 1;
+      recorder.done(1, 0);
+      this.#durableNow(ticket);
+    } else if (outcome.poison) {
+      // Resolves in its own time: the page has moved on, and `close` waits for the answer.
+      this.#putAside(ticket, event, 'rejected', `${outcome.statusCode}: ${outcome.reason}`).catch(fatal);
+    } else {
+      recorder.failed(`cosmos-${outcome.statusCode}`, 1);
+      this.#answered();
+      fatal(storeFailure(outcome.statusCode, outcome.reason));
+    }
+  }
+
+  async #putAside(
+    ticket: number,
+    event: ReceivedEvent,
+    reason: DeadLetterReason,
+    detail: string,
+  ): Promise<void> {
+    const { clock, deadLetter, eventHub, fatal, recorder, totals } = this.#environment;
+    recorder.failed(reason, 1);
+    try {
+      if (deadLetter === undefined)
+        throw new PipeError(
+          'E_CONFIG',
+          `event ${event.sequenceNumber} of partition ${this.partitionId} cannot be stored (${detail})`,
+          { hint: 'pass --dead-letter <file.ndjson> to put such events aside and go on' },
+        );
+      await deadLetter.write({
+        reason,
+        detail,
+        eventHub,
+        partition: this.partitionId,
+        sequenceNumber: event.sequenceNumber,
+        offset: event.offset,
+        enqueuedTime: new Date(event.enqueuedMs).toISOString(),
+        deadLetteredTime: new Date(clock.epochMicros() / 1000).toISOString(),
+        ...(event.partitionKey === undefined ? {} : { partitionKey: event.partitionKey }),
+        properties: event.properties,
+        body: bodyBase64(event.body),
+      });
+    } catch (error) {
+      this.#answered();
+      fatal(error as Error);
+      return;
+    }
+    totals.deadLettered += 1;
+    this.#durableNow(ticket);
+  }
+
+  #durableNow(ticket: number): void {
+    this.#sinceSaved += this.#tracker.settle(ticket);
+    this.#answered();
+  }
+
+  #answered(): void {
+    this.#unanswered -= 1;
+    this.#notify();
+  }
+
+  #notify(): void {
+    if (this.#wake.length === 0) return;
+    const waiting = this.#wake;
+    this.#wake = [];
+    for (const resolve of waiting) resolve();
+  }
+}
+
+function storeFailure(statusCode: number, reason: string): PipeError {
+  if (statusCode === 401 || statusCode === 403)
+    return new PipeError('E_AUTH', `Cosmos DB refused a write (${statusCode}: ${reason})`, {
+      hint: 'check the key, or the role "Cosmos DB Built-in Data Contributor" of this identity',
+    });
+  if (statusCode === 404)
+    return new PipeError('E_NOT_FOUND', `Cosmos DB does not know the container any more (${reason})`, {
+      hint: 'create it with `cosmos-pipe ingest --create`, then resume: nothing was skipped',
+    });
+  return new PipeError('E_UNREACHABLE', `Cosmos DB did not take a write (${statusCode}: ${reason})`, {
+    hint: 'run the same command again: it resumes from the checkpoint',
+  });
+}
