@@ -15,6 +15,8 @@ export interface ContainerInfo {
   readonly defaultTtlSeconds?: number;
 }
 
+export type IndexingMode = 'all' | 'default' | 'none' | 'keyOnly';
+
 export interface ContainerSpec {
   /** Default: the container of the target. */
   readonly id?: string;
@@ -28,7 +30,7 @@ export interface ContainerSpec {
    * `all` (default): every path but the envelope of `ingest`; `default`: the service's default policy, envelope included;
    * `none`: no index but id and partition key, the cheapest writes; `keyOnly`: the partition key path only.
    */
-  readonly indexing?: 'all' | 'default' | 'none' | 'keyOnly';
+  readonly indexing?: IndexingMode;
   /** Time to live of items in seconds, -1 = only items that carry a `ttl`. */
   readonly defaultTtlSeconds?: number;
   /** Keeps all versions and deletes readable in the change feed for this long. */
@@ -113,7 +115,7 @@ export async function partitionKeyRanges(
         id,
         minInclusive,
         maxExclusive,
-        parents: parents ?? [],
+        parents,
       }))
       .sort((a, b) => (a.minInclusive < b.minInclusive ? -1 : 1));
   } catch (error) {
@@ -169,10 +171,7 @@ function containerInfo(resource: Partial<ContainerDefinition> & { _rid?: string 
   };
 }
 
-function indexing(
-  mode: NonNullable<ContainerSpec['indexing']>,
-  keyPaths: readonly string[],
-): { indexingPolicy?: IndexingPolicy } {
+function indexing(mode: IndexingMode, keyPaths: readonly string[]): { indexingPolicy?: IndexingPolicy } {
   const everything = [{ path: '/*' }];
   switch (mode) {
     case 'default':

@@ -34,6 +34,12 @@ export type WriteOutcome =
       readonly statusCode: number;
       /** One lower-case sentence for people: `item is larger than 2 MB`. */
       readonly reason: string;
+      /**
+       * True when the service refused this very operation (invalid, too large, conflict): it may be dead-lettered. False when
+       * the service could not be used (unreachable, credentials refused, writer aborted): nothing was learned about the
+       * item, so do not checkpoint past it.
+       */
+      readonly poison: boolean;
       readonly attempts: number;
     };
 

@@ -1,0 +1,107 @@
+import { performance } from 'node:perf_hooks';
+import { effectivePartitionKey } from '../hashing/effective-partition-key.ts';
+import type { RuRecorder, StageRecorder } from '../metrics/types.ts';
+import { type Clock, systemClock } from '../util/clock.ts';
+import { PipeError } from '../util/errors.ts';
+import { seededRandom } from '../util/random.ts';
+import type { CosmosConnection } from './client.ts';
+import { partitionKeyRanges, readContainer, throughputOf } from './containers.ts';
+import type { BulkWriter } from './write-operation.ts';
+import { WriterEngine } from './writer/engine.ts';
+import type { RuBudget } from './writer/ru-budget.ts';
+import { createSdkTransport } from './writer/sdk-transport.ts';
+
+export interface BulkWriterOptions {
+  readonly connection: CosmosConnection;
+  readonly recorder?: StageRecorder;
+  readonly ru?: RuRecorder;
+  /**
+   * A batch leaves when it is full or this long after its first operation, default 20. While the event loop is saturated
+   * up to five times as long, because fewer and fuller requests are what lets it catch up.
+   */
+  readonly maxWaitMs?: number;
+  /** `write` holds its caller back beyond this, default 64 MiB. */
+  readonly maxBufferedBytes?: number;
+  /** Request units per second to stay within; a fraction is of what is provisioned (of the maximum with autoscale). */
+  readonly ruBudget?: RuBudget;
+  /** After this time without any useful answer from a range its operations fail, default 120,000. */
+  readonly giveUpMs?: number;
+  /** Aborting fails whatever is not on the wire yet. */
+  readonly signal?: AbortSignal;
+  readonly clock?: Clock;
+}
+
+/** Cosmos DB's limits for one bulk request, the size with room for headers. */
+const MAX_OPERATIONS = 100;
+const MAX_REQUEST_BYTES = 2_000_000;
+
+/**
+ * Opens a writer on the connection's container. Throws PipeError E_NOT_FOUND, E_AUTH or E_UNREACHABLE, and E_CONFIG for a
+ * percentage of a throughput that is not provisioned.
+ */
+export async function createBulkWriter(options: BulkWriterOptions): Promise<BulkWriter> {
+  const { connection, clock = systemClock } = options;
+  const [{ partitionKey }, ranges, transport] = await Promise.all([
+    readContainer(connection),
+    partitionKeyRanges(connection),
+    createSdkTransport(connection),
+  ]);
+  const ruPerSecond = await budgetOf(connection, options.ruBudget);
+  return new WriterEngine({
+    transport,
+    ranges,
+    hash: (components) => effectivePartitionKey(components, partitionKey),
+    clock,
+    random: seededRandom(clock.epochMicros()),
+    maxWaitMs: options.maxWaitMs ?? 20,
+    patience: eventLoopPatience(),
+    maxBufferedBytes: options.maxBufferedBytes ?? 64 * 1024 * 1024,
+    maxOperations: MAX_OPERATIONS,
+    maxRequestBytes: MAX_REQUEST_BYTES,
+    maxRequests: 128,
+    maxRequestsPerRange: 16,
+    giveUpMs: options.giveUpMs ?? 120_000,
+    ...(options.recorder ? { recorder: options.recorder } : {}),
+    ...(options.ru ? { ru: options.ru } : {}),
+    ...(options.signal ? { signal: options.signal } : {}),
+    ...(ruPerSecond === undefined ? {} : { ruPerSecond }),
+  });
+}
+
+async function budgetOf(
+  connection: CosmosConnection,
+  budget: RuBudget | undefined,
+): Promise<number | undefined> {
+  if (budget === undefined || 'ruPerSecond' in budget) return budget?.ruPerSecond;
+  const { kind, ruPerSecond } = await throughputOf(connection);
+  if (kind === 'serverless')
+    throw new PipeError(
+      'E_CONFIG',
+      `a budget of ${budget.fraction * 100}% needs provisioned throughput, the account is serverless`,
+      {
+        hint: 'give the budget in RU/s, for example --max-ru 4000',
+      },
+    );
+  return ruPerSecond * budget.fraction;
+}
+
+/** Above this share of busy time the event loop cannot keep up by being prompt, only by doing less per operation. */
+const BUSY = 0.75;
+const MOST_PATIENCE = 5;
+
+/** 1 while the event loop has idle time, rising to {@link MOST_PATIENCE} as it has none. Looked at every 100 ms at most. */
+function eventLoopPatience(): () => number {
+  let before = performance.eventLoopUtilization();
+  let lookedAt = performance.now();
+  let factor = 1;
+  return () => {
+    const now = performance.now();
+    if (now - lookedAt < 100) return factor;
+    lookedAt = now;
+    const current = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(current, before);
+    before = current;
+    factor = 1 + (MOST_PATIENCE - 1) * Math.max(0, (utilization - BUSY) / (1 - BUSY));
+    return factor;
+  };
+}

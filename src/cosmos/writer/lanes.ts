@@ -1,0 +1,203 @@
+import type { Settled, WriteOperation } from '../write-operation.ts';
+import { createRangeBudget, type RangeBudget } from './ru-budget.ts';
+import { createWindow, type Window } from './window.ts';
+
+/** An accepted operation on its way. */
+export interface Pending {
+  readonly operation: WriteOperation;
+  readonly settled: Settled;
+  readonly lane: KeyLane;
+  readonly sizeBytes: number;
+  readonly acceptedAt: number;
+  attempts: number;
+  /** The largest request it may still travel in; halved while a request that failed as a whole is taken apart. */
+  companyLimit: number;
+  /** An attempt got no answer: it may have been applied. */
+  unsure: boolean;
+  next: Pending | undefined;
+}
+
+/**
+ * The operations of one partition key, in order. At most one request carries operations of a key at a time: that, and
+ * stopping a request at its first failure, is what keeps the order of a key across retries.
+ *
+ *     idle --write--> ready --taken--> busy --answered--> idle | ready | resting --delay over--> ready
+ */
+export interface KeyLane {
+  readonly encodedPartitionKey: string;
+  /** Start of an upsert request element for this key. */
+  readonly upsertPrefix: string;
+  readonly effectivePartitionKey: string;
+  range: RangeLane;
+  state: 'idle' | 'ready' | 'busy' | 'resting';
+  /** Earliest time of the next attempt while resting. */
+  restUntil: number;
+  count: number;
+  head: Pending | undefined;
+  tail: Pending | undefined;
+  /** Links of the list of ready lanes. */
+  nextReady: KeyLane | undefined;
+}
+
+/** A partition key range: its ready keys in the order they became ready, and what it may have on the wire. */
+export interface RangeLane {
+  readonly id: string;
+  readonly window: Window;
+  budget: RangeBudget | undefined;
+  readyHead: KeyLane | undefined;
+  readyTail: KeyLane | undefined;
+  /** Operations of the ready keys. */
+  readyCount: number;
+  /** Operations accepted and not settled, and those of them on the wire. */
+  pending: number;
+  inFlight: number;
+  requestsInFlight: number;
+  pausedUntil: number;
+  /** Time for which a wake-up is scheduled; Infinity without one. */
+  wakeAt: number;
+  /** Waits for a place among the requests of the whole writer. */
+  waiting: boolean;
+  /** The service said 410: nothing is sent until the ranges are known afresh. */
+  stale: boolean;
+  /** Replaced by other ranges. */
+  gone: boolean;
+  failures: number;
+  failingSince: number;
+  /** Requests left in which a key appears once only, because refusals are frequent (see takeBatch). */
+  distinctKeys: number;
+  requestCharge: number;
+  throttled: number;
+  written: number;
+}
+
+export function createRangeLane(
+  id: string,
+  window: { readonly initial: number; readonly max: number },
+  ruPerSecond: number | undefined,
+  now: number,
+): RangeLane {
+  return {
+    id,
+    window: createWindow(window),
+    budget: ruPerSecond === undefined ? undefined : createRangeBudget(ruPerSecond, now),
+    readyHead: undefined,
+    readyTail: undefined,
+    readyCount: 0,
+    pending: 0,
+    inFlight: 0,
+    requestsInFlight: 0,
+    pausedUntil: 0,
+    wakeAt: Number.POSITIVE_INFINITY,
+    waiting: false,
+    stale: false,
+    gone: false,
+    failures: 0,
+    failingSince: 0,
+    distinctKeys: 0,
+    requestCharge: 0,
+    throttled: 0,
+    written: 0,
+  };
+}
+
+export function pushReady(lane: KeyLane): void {
+  const { range } = lane;
+  lane.state = 'ready';
+  lane.nextReady = undefined;
+  if (range.readyTail === undefined) range.readyHead = lane;
+  else range.readyTail.nextReady = lane;
+  range.readyTail = lane;
+  range.readyCount += lane.count;
+}
+
+/** Ahead of the others: operations that come back from a failed request are the oldest. */
+export function unshiftReady(lane: KeyLane): void {
+  const { range } = lane;
+  lane.state = 'ready';
+  lane.nextReady = range.readyHead;
+  range.readyHead = lane;
+  range.readyTail ??= lane;
+  range.readyCount += lane.count;
+}
+
+export function shiftReady(range: RangeLane): KeyLane | undefined {
+  const lane = range.readyHead;
+  if (lane === undefined) return undefined;
+  range.readyHead = lane.nextReady;
+  if (range.readyHead === undefined) range.readyTail = undefined;
+  lane.nextReady = undefined;
+  range.readyCount -= lane.count;
+  return lane;
+}
+
+export function appendPending(lane: KeyLane, pending: Pending): void {
+  if (lane.tail === undefined) lane.head = pending;
+  else lane.tail.next = pending;
+  lane.tail = pending;
+  lane.count++;
+  lane.range.pending++;
+  if (lane.state === 'ready') lane.range.readyCount++;
+}
+
+export function prependPending(lane: KeyLane, pending: Pending): void {
+  pending.next = lane.head;
+  lane.head = pending;
+  lane.tail ??= pending;
+  lane.count++;
+}
+
+export function shiftPending(lane: KeyLane): Pending {
+  const pending = lane.head as Pending;
+  lane.head = pending.next;
+  if (lane.head === undefined) lane.tail = undefined;
+  pending.next = undefined;
+  lane.count--;
+  return pending;
+}
+
+export interface Batch {
+  readonly range: RangeLane;
+  readonly operations: readonly Pending[];
+  readonly lanes: readonly KeyLane[];
+  /** Some key has more than one operation in it, so the service must stop at the first failure. */
+  readonly repeatsKeys: boolean;
+}
+
+export interface BatchLimits {
+  readonly maxOperations: number;
+  readonly maxBytes: number;
+}
+
+/**
+ * Takes the next request's operations from the ready keys and marks those keys busy. Keys go whole (order within a request
+ * is kept by the service), unless refusals are frequent in this range: a refusal stops a request that repeats a key, so then
+ * each key contributes one operation and nothing needs to stop.
+ */
+export function takeBatch(range: RangeLane, { maxOperations, maxBytes }: BatchLimits): Batch {
+  const operations: Pending[] = [];
+  const lanes: KeyLane[] = [];
+  const perKey = range.distinctKeys > 0 ? 1 : maxOperations;
+  let limit = maxOperations;
+  let sizeBytes = 0;
+  while (operations.length < limit && range.readyHead !== undefined) {
+    const first = range.readyHead.head as Pending;
+    if (operations.length > 0 && !fits(first)) break;
+    const lane = shiftReady(range) as KeyLane;
+    lane.state = 'busy';
+    lanes.push(lane);
+    for (let taken = 0; taken < perKey && lane.head !== undefined; taken++) {
+      if (operations.length > 0 && !fits(lane.head)) break;
+      const pending = shiftPending(lane);
+      limit = Math.min(limit, pending.companyLimit);
+      sizeBytes += pending.sizeBytes;
+      operations.push(pending);
+    }
+  }
+  return { range, operations, lanes, repeatsKeys: operations.length > lanes.length };
+
+  function fits(pending: Pending): boolean {
+    return (
+      operations.length < Math.min(limit, pending.companyLimit) && sizeBytes + pending.sizeBytes <= maxBytes
+    );
+  }
+}
