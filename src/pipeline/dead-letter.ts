@@ -45,5 +45,5 @@ export function deadLetterId(record: DeadLetterRecord): string {
 export function bodyBase64(body: unknown): string {
   if (body instanceof Uint8Array)
     return Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('base64');
-  return Buffer.from(typeof body === 'string' ? body : (JSON.stringify(body) ?? '')).toString('base64');
+  return Buffer.from(typeof body === 'string' ? body : String(JSON.stringify(body))).toString('base64');
 }

@@ -37,14 +37,10 @@ export function newerOnlyWriter(
     }
   }
 
-  async function attempt(operation: WriteOperation): Promise<WriteOutcome> {
+  /** Does not wait for room: new writes feel the back-pressure, a conflict in progress must finish. */
+  function attempt(operation: WriteOperation): Promise<WriteOutcome> {
     return new Promise((resolve, reject) => {
-      // Back-pressure is felt by the page that waits for new writes; a conflict in progress must finish.
-      try {
-        writer.write(operation, resolve);
-      } catch (error) {
-        reject(error);
-      }
+      writer.write(operation, resolve)?.catch(reject);
     });
   }
 

@@ -57,7 +57,7 @@ export class IngestPartition {
   readonly #tracker = new CheckpointTracker();
   #lastReceived: number | undefined;
   #unanswered = 0;
-  #closing = false;
+  #state: 'open' | 'closing' = 'open';
   #page: Promise<void> = Promise.resolve();
   #wake: (() => void)[] = [];
   #saved: DurablePosition | undefined;
@@ -98,7 +98,7 @@ export class IngestPartition {
 
   /** Takes nothing more, waits until everything taken has its answer, and saves the last checkpoint. */
   async close(): Promise<void> {
-    this.#closing = true;
+    this.#state = 'closing';
     this.#notify();
     await this.#page;
     while (this.#unanswered > 0) await new Promise<void>((resolve) => this.#wake.push(resolve));
@@ -112,7 +112,7 @@ export class IngestPartition {
     const age = this.checkpointAgeMs();
     const due =
       this.#sinceSaved >= checkpointEvents ? age >= MIN_CHECKPOINT_GAP_MS : age >= checkpointIntervalMs;
-    if (!due || this.#saving !== undefined || this.#closing) return;
+    if (!due || this.#saving !== undefined || this.#state === 'closing') return;
     this.#saving = this.#save().finally(() => {
       this.#saving = undefined;
     });
@@ -131,9 +131,11 @@ export class IngestPartition {
   async #takePage(events: readonly ReceivedEvent[]): Promise<void> {
     const { recorder, totals, maxUnsettled } = this.#environment;
     for (const event of events) {
-      while (this.#tracker.size >= maxUnsettled && !this.#closing)
+      while (this.#tracker.size >= maxUnsettled) {
+        if (this.#state === 'closing') return;
         await new Promise<void>((resolve) => this.#wake.push(resolve));
-      if (this.#closing) return;
+      }
+      if (this.#state === 'closing') return;
       totals.received += 1;
       recorder.offered(1);
       const pressure = this.#take(event);
