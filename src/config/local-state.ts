@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { isProcessAlive } from '../util/process-alive.ts';
 
 /** What a running `cosmos-pipe local` tells other commands about itself. Addresses and the emulators' published keys only. */
 export interface LocalState {
@@ -24,7 +25,7 @@ export function readLocalState(cwd: string): LocalState | undefined {
   if (!existsSync(file)) return undefined;
   try {
     const state = JSON.parse(readFileSync(file, 'utf8')) as LocalState;
-    return state.version === 1 && isAlive(state.pid) ? state : undefined;
+    return state.version === 1 && isProcessAlive(state.pid) ? state : undefined;
   } catch {
     return undefined;
   }
@@ -46,14 +47,5 @@ export function removeLocalState(cwd: string, pid: number): void {
     if ((JSON.parse(readFileSync(file, 'utf8')) as LocalState).pid === pid) rmSync(file);
   } catch {
     // Nothing readable is left to remove.
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { PipeError } from '../util/errors.ts';
+import { isProcessAlive } from '../util/process-alive.ts';
 
 /**
  * Keeps a second stack out of a data folder: two writers would interleave in one log. A lock whose process is gone (it
@@ -16,7 +17,7 @@ export function lockDataDir(dataDir: string): () => void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
     const owner = Number(readFileSync(file, 'utf8'));
-    if (owner !== process.pid && isAlive(owner)) {
+    if (owner !== process.pid && isProcessAlive(owner)) {
       throw new PipeError('E_CONFIG', `data folder ${dataDir} is in use by process ${owner}`, {
         hint: 'stop that stack, or name another folder with --data',
       });
@@ -24,13 +25,4 @@ export function lockDataDir(dataDir: string): () => void {
     writeFileSync(file, String(process.pid));
   }
   return () => rmSync(file, { force: true });
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
