@@ -65,7 +65,10 @@ const MAY_IMPORT: Readonly<Record<string, Rule>> = {
     folders: ['src/local/faults', 'src/local/service.ts', 'src/util'],
     packages: [],
   },
-  'src/local/redis': { folders: ['src/local/faults', 'src/local/service.ts', 'src/util'], packages: [] },
+  'src/local/redis': {
+    folders: ['src/local/faults', 'src/local/service.ts', 'src/util'],
+    packages: ['fengari'],
+  },
   'src/config': { folders: ['src/util'], packages: ['zod', 'yaml'] },
   'src/metrics': { folders: ['src/util'], packages: ['hdr-histogram-js'] },
   'src/hashing': { folders: ['src/util'], packages: [] },
