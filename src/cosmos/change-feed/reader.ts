@@ -6,7 +6,15 @@ import { pollIntervals } from './polling.ts';
 import { decodePosition, encodePosition } from './position.ts';
 import { readRange } from './read-range.ts';
 import { type FeedSource, openFeedSource } from './sdk-feed.ts';
-import type { FeedHandler, FeedMode, FeedRange, FeedStart, RangePosition, RangeStatus } from './types.ts';
+import type {
+  FeedHandler,
+  FeedMode,
+  FeedPage,
+  FeedRange,
+  FeedStart,
+  RangePosition,
+  RangeStatus,
+} from './types.ts';
 
 export interface ChangeFeedOptions {
   /** Where to begin; a continuation of {@link ChangeFeed.position} goes on exactly after the last handled page. */
@@ -42,6 +50,11 @@ export interface ChangeFeed {
    * when the service refuses or stays away for a minute; the other ranges are then stopped after their current page.
    */
   run(handler: FeedHandler): Promise<void>;
+  /**
+   * Ends the reading from within a handler that took only the first `taken` changes of its page: the position then is behind
+   * these (of changes that share a log sequence number, before all of them), and `run` resolves.
+   */
+  stopAfter(page: FeedPage, taken: number): void;
   /** Position after the pages handled so far, as one JSON text. */
   position(): string;
   status(): readonly RangeStatus[];
@@ -114,6 +127,7 @@ function createChangeFeed(
   const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
   let lastChangeAt = clock.now();
   let failure: { readonly error: unknown } | undefined;
+  let partly: RangePosition | undefined;
 
   const endWhenIdle = (): void => {
     if (options.untilIdleMs === undefined || clock.now() - lastChangeAt < options.untilIdleMs) return;
@@ -135,7 +149,8 @@ function createChangeFeed(
         await handler(page);
         const { feedRange, continuation, rangeId, changes, lagItems } = page;
         // After a split the page may be of a part of the range only; `end.children` then has the whole story.
-        if (sameRange(feedRange, state.position)) state.position = { ...feedRange, continuation };
+        if (sameRange(feedRange, state.position))
+          state.position = takenOf({ ...feedRange, continuation }, partly);
         state.rangeId = rangeId;
         state.changes += changes.length;
         state.lagItems = lagItems;
@@ -155,7 +170,7 @@ function createChangeFeed(
       onRetry: (reason, delayMs) => options.onRetry?.(state.position, reason, delayMs),
     });
     if (end.kind === 'stopped') return;
-    const children = end.children.map((position) => newState(position, state.freshMs));
+    const children = end.children.map((child) => newState(takenOf(child, partly), state.freshMs));
     if (children[0]) children[0].changes = state.changes;
     for (const child of children) states.add(child);
     states.delete(state);
@@ -172,6 +187,10 @@ function createChangeFeed(
       await Promise.all([...states].map((state) => follow(state, handler).catch(stop)));
       if (failure) throw toPipeError(failure.error, connection.target);
     },
+    stopAfter(page, taken) {
+      partly = { ...page.feedRange, ...continuationWithin(page, taken) };
+      ended.abort();
+    },
     position: () =>
       encodePosition({
         rid: source.rid,
@@ -181,6 +200,18 @@ function createChangeFeed(
       }),
     status: () => [...states].map((state) => statusOf(state, nowMs())).sort(byRange),
   };
+}
+
+/** Position behind the first `taken` changes: a continuation is the quoted log sequence number of the last one read. */
+function continuationWithin(page: FeedPage, taken: number): Pick<RangePosition, 'continuation'> {
+  const next = page.changes[taken];
+  if (next === undefined) return { continuation: page.continuation };
+  return { continuation: `"${next.lsn - 1}"` };
+}
+
+/** `partly` where it is about the same range, else `position`. */
+function takenOf(position: RangePosition, partly: RangePosition | undefined): RangePosition {
+  return partly !== undefined && sameRange(position, partly) ? partly : position;
 }
 
 function newState(position: RangePosition, freshMs: number): RangeState {
