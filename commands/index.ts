@@ -3,7 +3,7 @@ import type { Manifest } from '../src/cli/run.ts';
 /** Every subcommand: what the overview says of it, and how to load the rest. */
 export const manifest: Manifest = {
   local: {
-    summary: 'run the embedded Event Hubs, Cosmos DB and Redis stack',
+    summary: 'run the embedded Event Hubs, Cosmos DB, Redis and Event Grid stack',
     group: 'Develop:',
     load: () => import('./local.ts'),
   },

@@ -34,6 +34,12 @@ const options = {
     fallback: '6379',
     ...addresses,
   }),
+  eventGridPort: opt.integer({
+    flags: '--event-grid-port <n>',
+    description: 'Event Grid port, 0 for a free one',
+    fallback: '6500',
+    ...addresses,
+  }),
   adminPort: opt.integer({
     flags: '--admin-port <n>',
     description: 'port of /health, /stats and /faults, 0 for a free one',
@@ -64,6 +70,12 @@ const options = {
       'throttle Event Hubs at 1 MB/s or 1,000 events/s in and 2 MB/s out per unit (default: unlimited)',
     ...stack,
   }),
+  eventGridTimeScale: opt.number({
+    flags: '--event-grid-time-scale <x>',
+    description: 'length of an Event Grid second: 0.001 runs its day of retries in 86s',
+    fallback: '1',
+    ...stack,
+  }),
   fault: opt.text({
     flags: '--fault <spec>',
     description: 'disturb a service, e.g. cosmos:throttle=5%, event-hubs:latency=50ms~20ms@10s+30s',
@@ -92,7 +104,7 @@ type Values = OptionValues<typeof options>;
 
 export const command = defineCommand({
   description: [
-    'Run Event Hubs, Cosmos DB and Redis in one process, on their real wire protocols, for unmodified SDKs.',
+    'Run Event Hubs, Cosmos DB, Redis and Event Grid in one process, on their real wire protocols, for unmodified SDKs.',
     '',
     'Actions on a running stack: env, stats, faults [add <spec...> | clear],',
     'split <database/container> <range>. With `-- <command>`: run it against a fresh',
@@ -149,10 +161,12 @@ async function start(values: Values, free: boolean): Promise<LocalStack> {
         eventHubs: port(values.eventHubsPort),
         cosmos: port(values.cosmosPort),
         redis: port(values.redisPort),
+        eventGrid: port(values.eventGridPort),
         admin: port(values.adminPort),
       },
       seed: values.seed,
       faults: values.fault,
+      eventGridTimeScale: values.eventGridTimeScale,
       ...(values.data !== undefined && { dataDir: values.data }),
       ...(values.hub.length > 0 && { hubs: values.hub }),
       ...(values.throughputUnits !== undefined && { throughputUnits: values.throughputUnits }),
@@ -243,6 +257,7 @@ function welcome({ environment, adminUrl, dataDir }: LocalState, version: string
     `  Event Hubs   amqp://${hubs}`,
     `  Cosmos DB    ${environment['COSMOS_ENDPOINT']}`,
     `  Redis        ${environment['REDIS_URL']}`,
+    `  Event Grid   ${environment['EVENTGRID_TOPIC_ENDPOINT']}`,
     `  Admin        ${adminUrl}  /health /stats /faults`,
     '',
     `Ready in ${Math.round(startMs)}ms. In another terminal, in this folder:`,

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { CosmosService } from './cosmos/index.ts';
+import type { EventGridService } from './event-grid/index.ts';
 import type { EventHubsService } from './event-hubs/index.ts';
 import type { RedisService } from './redis/index.ts';
 import type { StackFaults } from './stack-faults.ts';
@@ -12,6 +13,7 @@ export interface AdminOptions {
   readonly eventHubs: EventHubsService;
   readonly cosmos: CosmosService;
   readonly redis: RedisService;
+  readonly eventGrid: EventGridService;
 }
 
 export interface Admin {
@@ -51,13 +53,21 @@ export async function startAdmin(options: AdminOptions): Promise<Admin> {
 }
 
 async function answer(options: AdminOptions, request: IncomingMessage): Promise<Reply> {
-  const { faults, eventHubs, cosmos, redis } = options;
+  const { faults, eventHubs, cosmos, redis, eventGrid } = options;
   const { pathname } = new URL(request.url ?? '/', 'http://localhost');
   switch (`${request.method} ${pathname}`) {
     case 'GET /health':
       return [200, { status: 'healthy', message: 'Service is healthy.' }];
     case 'GET /stats':
-      return [200, { eventHubs: eventHubs.stats(), cosmos: cosmos.stats(), redis: redis.stats() }];
+      return [
+        200,
+        {
+          eventHubs: eventHubs.stats(),
+          cosmos: cosmos.stats(),
+          redis: redis.stats(),
+          eventGrid: eventGrid.stats(),
+        },
+      ];
     case 'GET /faults':
       return [200, faults.list()];
     case 'POST /faults':

@@ -6,6 +6,7 @@ import { seededRandom } from '../util/random.ts';
 import { startAdmin } from './admin.ts';
 import { type CosmosService, startCosmos } from './cosmos/index.ts';
 import { lockDataDir } from './data-lock.ts';
+import { type EventGridService, startEventGrid } from './event-grid/index.ts';
 import { type EventHubsService, type HubDefinition, startEventHubs } from './event-hubs/index.ts';
 import { createFaults, type Faults } from './faults/faults.ts';
 import { FAULT_KINDS, type FaultService } from './faults/grammar.ts';
@@ -17,13 +18,15 @@ export interface LocalOptions {
   /** Address to bind; loopback by default. */
   readonly host?: string;
   /** TCP ports; each takes a free one by default. */
-  readonly ports?: Partial<Record<'eventHubs' | 'cosmos' | 'redis' | 'admin', number>>;
+  readonly ports?: Partial<Record<'eventHubs' | 'cosmos' | 'redis' | 'eventGrid' | 'admin', number>>;
   /** Folder for append-only logs: what was acknowledged survives SIGKILL. In memory when absent. */
   readonly dataDir?: string;
   /** Event hubs to create at once; others are created when first used. Default: `telemetry` with 4 partitions. */
   readonly hubs?: readonly HubDefinition[];
   /** Ingress and egress limits of the Event Hubs namespace, in throughput units; unlimited when absent. */
   readonly throughputUnits?: number;
+  /** Length of an Event Grid second in real seconds: 0.001 runs its day of retries in 86 s. Default 1. */
+  readonly eventGridTimeScale?: number;
   /** Fault specifications to begin with, e.g. `cosmos:throttle=5%`. */
   readonly faults?: readonly string[];
   /** Seed of everything random in the stack. */
@@ -40,6 +43,7 @@ export interface LocalStack {
   readonly eventHubs: EventHubsService;
   readonly cosmos: CosmosService;
   readonly redis: RedisService;
+  readonly eventGrid: EventGridService;
   readonly faults: StackFaults;
   /** Base URL of /health, /stats, /faults and /split. */
   readonly adminUrl: string;
@@ -98,20 +102,35 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalStack
         startCosmos({ ...common, clock, faults: faultsOf.cosmos }),
       ),
       start('redis', ports.redis ?? 0, (common) => startRedis({ ...common, clock, faults: faultsOf.redis })),
+      start('event-grid', ports.eventGrid ?? 0, (common) =>
+        startEventGrid({
+          ...common,
+          clock,
+          seed,
+          faults: faultsOf['event-grid'],
+          ...(options.eventGridTimeScale !== undefined && { timeScale: options.eventGridTimeScale }),
+        }),
+      ),
     ]);
     const failed = settled.find((result) => result.status === 'rejected');
     if (failed !== undefined) throw failed.reason;
-    const [eventHubs, cosmos, redis] = settled.map(
+    const [eventHubs, cosmos, redis, eventGrid] = settled.map(
       (result) => (result as PromiseFulfilledResult<LocalService>).value,
-    ) as [EventHubsService, CosmosService, RedisService];
+    ) as [EventHubsService, CosmosService, RedisService, EventGridService];
     const admin = await start('admin', ports.admin ?? 0, ({ port }) =>
-      startAdmin({ host, port, faults, eventHubs, cosmos, redis }),
+      startAdmin({ host, port, faults, eventHubs, cosmos, redis, eventGrid }),
     );
     return {
-      environment: { ...eventHubs.environment, ...cosmos.environment, ...redis.environment },
+      environment: {
+        ...eventHubs.environment,
+        ...cosmos.environment,
+        ...redis.environment,
+        ...eventGrid.environment,
+      },
       eventHubs,
       cosmos,
       redis,
+      eventGrid,
       faults,
       adminUrl: `http://${host}:${admin.port}`,
       stop,
