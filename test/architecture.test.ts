@@ -34,6 +34,7 @@ const MAY_IMPORT: Readonly<Record<string, Rule>> = {
     folders: CLIENT_BASE,
     packages: [
       '@azure/event-hubs',
+      'ws',
       '@azure/identity',
       '@azure/eventhubs-checkpointstore-blob',
       '@azure/storage-blob',
@@ -45,7 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, Rule>> = {
     folders: CLIENT_BASE,
     packages: ['@azure/eventgrid', '@azure/eventgrid-namespaces', '@azure/identity', '@azure/core-auth'],
   },
-  'src/workload': { folders: CLIENT_BASE, packages: ['zod', '@faker-js/faker'] },
+  'src/workload': { folders: CLIENT_BASE, packages: ['zod', '@faker-js/faker', 'csv-parse'] },
   'src/local': { folders: ['src/local', 'src/util'], packages: [] },
   'src/local/amqp': { folders: ['src/util'], packages: [] },
   'src/local/faults': { folders: ['src/util'], packages: [] },

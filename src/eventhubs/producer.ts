@@ -1,0 +1,175 @@
+import type { EventData, EventHubProducerClient } from '@azure/event-hubs';
+import type { EventHubsTarget } from '../config/targets.ts';
+import { type EventHubsConnection, eventHubsConnection, RETRY_OPTIONS } from './connection.ts';
+import type { EncodedBatch } from './encoded-batch.ts';
+
+/** Why a batch was not accepted, and whether sending it again makes sense. */
+export interface SendFailure {
+  readonly kind: 'throttled' | 'retryable' | 'tooLarge' | 'fatal';
+  /** The batch may have been stored although no answer came: sending it again may store it twice. */
+  readonly outcomeUnknown: boolean;
+  readonly error: Error;
+}
+
+/** Sends encoded batches to the partitions of one event hub. */
+export interface EventHubsProducer {
+  readonly connection: EventHubsConnection;
+  readonly partitionIds: readonly string[];
+  /** Largest message the service takes, in bytes. */
+  readonly maxMessageBytes: number;
+  /** One attempt, no retry: order and waiting belong to the caller. Resolves to `undefined` when accepted. */
+  send(batch: EncodedBatch): Promise<SendFailure | undefined>;
+  close(): Promise<void>;
+}
+
+export interface ProducerOptions {
+  readonly idempotent?: boolean;
+  /** Name of a key, for batches that must go through the SDK's public API. */
+  readonly keyName: (keyIndex: number) => string;
+  /** Uses the SDK's public batches only: slower, independent of its internals. */
+  readonly publicApiOnly?: boolean;
+}
+
+/** Links opened at the same time before the first event. */
+const OPENING = 8;
+
+/**
+ * Connects, asks for the partitions and opens a link to each, so that the first events are not late. Throws a PipeError
+ * (E_UNREACHABLE, E_AUTH, E_NOT_FOUND) that names the host.
+ */
+export async function openProducer(
+  target: EventHubsTarget,
+  options: ProducerOptions,
+): Promise<EventHubsProducer> {
+  const connection = await eventHubsConnection(target);
+  const client = connection.producer({ retryOptions: { ...RETRY_OPTIONS, maxRetries: 0 } });
+  if (options.idempotent) enableIdempotence(client);
+  try {
+    const partitionIds = await client.getPartitionIds();
+    let maxMessageBytes = Number.POSITIVE_INFINITY;
+    const waiting = [...partitionIds];
+    await Promise.all(
+      Array.from({ length: OPENING }, async () => {
+        for (let partitionId = waiting.shift(); partitionId !== undefined; partitionId = waiting.shift()) {
+          const { maxSizeInBytes } = await client.createBatch({ partitionId });
+          maxMessageBytes = Math.min(maxMessageBytes, maxSizeInBytes);
+        }
+      }),
+    );
+    return new Producer(connection, client, partitionIds, maxMessageBytes, options);
+  } catch (error) {
+    await client.close().catch(() => {});
+    throw connection.explain(error);
+  }
+}
+
+/** The SDK offers idempotence on its buffered client only, which sets this member of the client beneath it. */
+function enableIdempotence(client: EventHubProducerClient): void {
+  (client as unknown as { _enableIdempotentRetries: boolean })._enableIdempotentRetries = true;
+}
+
+class Producer implements EventHubsProducer {
+  readonly connection: EventHubsConnection;
+  readonly partitionIds: readonly string[];
+  readonly maxMessageBytes: number;
+  readonly #client: EventHubProducerClient;
+  readonly #keyName: (keyIndex: number) => string;
+  #publicApi: boolean;
+
+  constructor(
+    connection: EventHubsConnection,
+    client: EventHubProducerClient,
+    partitionIds: readonly string[],
+    maxMessageBytes: number,
+    options: ProducerOptions,
+  ) {
+    this.connection = connection;
+    this.partitionIds = partitionIds;
+    this.maxMessageBytes = maxMessageBytes;
+    this.#client = client;
+    this.#keyName = options.keyName;
+    this.#publicApi = options.publicApiOnly ?? false;
+  }
+
+  async send(batch: EncodedBatch): Promise<SendFailure | undefined> {
+    if (this.#publicApi) return this.#sendPublic(batch);
+    const generatedBefore = batch.generated;
+    try {
+      await this.#client.sendBatch(batch);
+      if (batch.generated > generatedBefore) return undefined;
+    } catch (error) {
+      if (batch.generated > generatedBefore || isMessagingError(error))
+        return classify(error, batch.generated > 0);
+    }
+    // The SDK never asked for the bytes, so its internals have moved and nothing was sent.
+    this.#publicApi = true;
+    return this.#sendPublic(batch);
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close();
+  }
+
+  async #sendPublic(batch: EncodedBatch): Promise<SendFailure | undefined> {
+    let sending = false;
+    try {
+      const { partitionId } = batch;
+      const messages = batch.messages(this.#keyName) as readonly unknown[] as EventData[];
+      let sdkBatch = await this.#client.createBatch({ partitionId });
+      for (const message of messages) {
+        if (sdkBatch.tryAdd(message)) continue;
+        if (sdkBatch.count === 0) return { kind: 'tooLarge', outcomeUnknown: false, error: tooLarge() };
+        sending = true;
+        await this.#client.sendBatch(sdkBatch);
+        sdkBatch = await this.#client.createBatch({ partitionId });
+        if (!sdkBatch.tryAdd(message)) return { kind: 'tooLarge', outcomeUnknown: false, error: tooLarge() };
+      }
+      sending = true;
+      await this.#client.sendBatch(sdkBatch);
+      return undefined;
+    } catch (error) {
+      return classify(error, sending);
+    }
+  }
+}
+
+function tooLarge(): Error {
+  return new RangeError('the event does not fit into a message');
+}
+
+function isMessagingError(error: unknown): boolean {
+  return error instanceof AggregateError || (error instanceof Error && 'retryable' in error);
+}
+
+/** Errors after which nobody knows whether the service stored the batch. */
+const UNANSWERED = new Set([
+  'OperationTimeoutError',
+  'ConnectionLostError',
+  'ConnectionForcedError',
+  'DetachForcedError',
+  'ServiceCommunicationError',
+  'ServiceUnavailableError',
+  'Error',
+]);
+
+const REFUSED = new Set([
+  'UnauthorizedError',
+  'MessagingEntityNotFoundError',
+  'ArgumentError',
+  'ArgumentOutOfRangeError',
+]);
+
+function classify(thrown: unknown, wasSent: boolean): SendFailure {
+  const error = lastError(thrown);
+  const outcomeUnknown = wasSent && UNANSWERED.has(error.name);
+  if (error.name === 'ServerBusyError') return { kind: 'throttled', outcomeUnknown: false, error };
+  if (error.name === 'MessageTooLargeError' || /message-size-exceeded/.test(error.message))
+    return { kind: 'tooLarge', outcomeUnknown: false, error };
+  if (REFUSED.has(error.name)) return { kind: 'fatal', outcomeUnknown: false, error };
+  return { kind: 'retryable', outcomeUnknown, error };
+}
+
+function lastError(thrown: unknown): Error {
+  if (thrown instanceof AggregateError && thrown.errors.length > 0) return lastError(thrown.errors.at(-1));
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}

@@ -1,0 +1,106 @@
+import { Worker } from 'node:worker_threads';
+import { Histogram } from '../metrics/histogram.ts';
+import { PipeError, usageError } from '../util/errors.ts';
+import { deliver } from './produce-outbox.ts';
+import type { ShareResult } from './produce-share.ts';
+import type { ProduceOptions } from './produce-types.ts';
+import type { WorkerInput, WorkerMessage } from './produce-worker.ts';
+
+/** Time for every thread to load the SDK and open its links before the first arrival. */
+const START_AHEAD_MICROS = 1_500_000;
+
+/** Spreads a run over threads. Each has its own connection and the partitions that are its share. */
+export async function produceOnWorkers(
+  options: ProduceOptions,
+  workers: number,
+  scheduling: Histogram,
+): Promise<readonly ShareResult[]> {
+  const { clock, ledger, onStart, recorder, signal, source } = options;
+  if (source && source.path === undefined) {
+    throw usageError(
+      'events from stdin cannot be spread over workers',
+      'write them to a file, or pass --workers 1',
+    );
+  }
+  const startMicros = options.startMicros ?? clock.epochMicros() + START_AHEAD_MICROS;
+  const inFlight = new Array<number>(workers).fill(0);
+  let announced = false;
+
+  const start = (index: number): { readonly worker: Worker; readonly result: Promise<ShareResult> } => {
+    const worker = new Worker(new URL('./produce-worker.js', import.meta.url), {
+      workerData: workerInput(options, { index, count: workers }, startMicros),
+    });
+    const result = new Promise<ShareResult>((resolve, reject) => {
+      worker.on('message', (message: WorkerMessage) => {
+        switch (message.type) {
+          case 'started':
+            if (!announced) onStart?.({ partitions: message.partitions, startMicros });
+            announced = true;
+            break;
+          case 'report':
+            inFlight[index] = message.report.inFlight;
+            recorder.inFlight(inFlight.reduce((sum, events) => sum + events, 0));
+            deliver(message.report, recorder, ledger);
+            break;
+          case 'result':
+            scheduling.add(Histogram.decode(message.scheduling));
+            resolve(message.result);
+            break;
+          case 'error':
+            reject(
+              message.code
+                ? new PipeError(message.code, message.message, message.hint ? { hint: message.hint } : {})
+                : new Error(message.message),
+            );
+        }
+      });
+      worker.once('error', reject);
+      worker.once('exit', () => reject(new Error(`produce worker ${index} ended without a result`)));
+    });
+    return { worker, result };
+  };
+
+  const started = Array.from({ length: workers }, (_, index) => start(index));
+  const abort = (): void => {
+    for (const { worker } of started) worker.postMessage('abort');
+  };
+  if (signal?.aborted) abort();
+  signal?.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.all(started.map(({ result }) => result));
+  } finally {
+    signal?.removeEventListener('abort', abort);
+    await Promise.all(started.map(({ worker }) => worker.terminate()));
+  }
+}
+
+function workerInput(
+  options: ProduceOptions,
+  part: { readonly index: number; readonly count: number },
+  startMicros: number,
+): WorkerInput {
+  const {
+    clock: _clock,
+    ledger,
+    onStart: _onStart,
+    recorder,
+    signal: _signal,
+    source,
+    target,
+    ...rest
+  } = options;
+  const { connectionString, ...publicTarget } = target;
+  const { open: _open, ...plainSource } = source ?? { open: undefined };
+  return {
+    ...rest,
+    part,
+    startMicros,
+    target: publicTarget,
+    connectionString: connectionString?.reveal(),
+    source: source
+      ? { ...(plainSource as Omit<typeof source, 'open'>), path: source.path as string }
+      : undefined,
+    withLedger: ledger !== undefined,
+    stageName: recorder.name,
+  };
+}
