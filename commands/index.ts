@@ -7,4 +7,9 @@ export const manifest: Manifest = {
     group: 'Develop:',
     load: () => import('./local.ts'),
   },
+  'tail-feed': {
+    summary: 'follow the change feed, filter it, send it on',
+    group: 'Pipeline:',
+    load: () => import('./tail-feed.ts'),
+  },
 };

@@ -1,4 +1,5 @@
 import type { Clock } from '../../util/clock.ts';
+import { continuationWithin } from './position.ts';
 import { sleep } from './read-range.ts';
 import type { FeedChange, FeedHandler, FeedPage } from './types.ts';
 
@@ -70,6 +71,7 @@ function part(page: FeedPage, from: number, to: number): FeedPage {
   return {
     ...page,
     changes,
+    continuation: continuationWithin(page, to),
     lsn: changes.at(-1)?.lsn ?? page.lsn,
     lagItems: page.lagItems + page.changes.length - to,
   };

@@ -1,5 +1,5 @@
 import { usageError } from '../../util/errors.ts';
-import type { FeedMode, FeedStart, RangePosition } from './types.ts';
+import type { FeedMode, FeedPage, FeedStart, RangePosition } from './types.ts';
 
 /** Where a reader stands in a whole container; what `--resume` stores. */
 export interface FeedPosition {
@@ -33,6 +33,15 @@ export function decodePosition(text: string): FeedPosition {
       'delete the file to start afresh, or give the one that --resume wrote',
     );
   return { rid: parsed.rid, mode: parsed.mode as FeedMode, start: parsed.start, ranges: parsed.ranges };
+}
+
+/**
+ * Continuation behind the first `taken` changes of a page: the quoted log sequence number of the last one. Changes of one
+ * transaction share theirs and cannot be told apart, so it is then the one before.
+ */
+export function continuationWithin({ changes, continuation }: FeedPage, taken: number): string {
+  const next = changes[taken];
+  return next === undefined ? continuation : `"${next.lsn - 1}"`;
 }
 
 interface Encoded {

@@ -3,7 +3,7 @@ import { PipeError, usageError } from '../../util/errors.ts';
 import type { CosmosConnection } from '../client.ts';
 import { toPipeError } from '../errors.ts';
 import { pollIntervals } from './polling.ts';
-import { decodePosition, encodePosition } from './position.ts';
+import { continuationWithin, decodePosition, encodePosition } from './position.ts';
 import { readRange } from './read-range.ts';
 import { type FeedSource, openFeedSource } from './sdk-feed.ts';
 import type {
@@ -127,7 +127,7 @@ function createChangeFeed(
   const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
   let lastChangeAt = clock.now();
   let failure: { readonly error: unknown } | undefined;
-  let partly: RangePosition | undefined;
+  const partly: RangePosition[] = [];
 
   const endWhenIdle = (): void => {
     if (options.untilIdleMs === undefined || clock.now() - lastChangeAt < options.untilIdleMs) return;
@@ -188,7 +188,7 @@ function createChangeFeed(
       if (failure) throw toPipeError(failure.error, connection.target);
     },
     stopAfter(page, taken) {
-      partly = { ...page.feedRange, ...continuationWithin(page, taken) };
+      partly.push({ ...page.feedRange, continuation: continuationWithin(page, taken) });
       ended.abort();
     },
     position: () =>
@@ -202,16 +202,9 @@ function createChangeFeed(
   };
 }
 
-/** Position behind the first `taken` changes: a continuation is the quoted log sequence number of the last one read. */
-function continuationWithin(page: FeedPage, taken: number): Pick<RangePosition, 'continuation'> {
-  const next = page.changes[taken];
-  if (next === undefined) return { continuation: page.continuation };
-  return { continuation: `"${next.lsn - 1}"` };
-}
-
-/** `partly` where it is about the same range, else `position`. */
-function takenOf(position: RangePosition, partly: RangePosition | undefined): RangePosition {
-  return partly !== undefined && sameRange(position, partly) ? partly : position;
+/** What of `partly` is about the same range, else `position`. */
+function takenOf(position: RangePosition, partly: readonly RangePosition[]): RangePosition {
+  return partly.find((part) => sameRange(part, position)) ?? position;
 }
 
 function newState(position: RangePosition, freshMs: number): RangeState {

@@ -1,0 +1,423 @@
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
+import { cosmosOptions, eventHubsOptions, opt, yesOption } from '../src/cli/options.ts';
+import type { CosmosTarget } from '../src/config/targets.ts';
+import type { FeedChange, FeedPage, FeedStart } from '../src/cosmos/change-feed/types.ts';
+import type { CosmosConnection } from '../src/cosmos/client.ts';
+import { feedDeadLetter } from '../src/pipeline/feed-dead-letter.ts';
+import { projector } from '../src/pipeline/feed-fields.ts';
+import { parseFeedFilter } from '../src/pipeline/feed-filter.ts';
+import { feedDocument, parseFeedFormat, rangeLabel } from '../src/pipeline/feed-format.ts';
+import { closeAll, type FeedSink } from '../src/pipeline/feed-sink.ts';
+import { parseFeedStart } from '../src/pipeline/feed-start.ts';
+import type { TailResult } from '../src/pipeline/feed-tail.ts';
+import {
+  changeLine,
+  counted,
+  lagDocument,
+  lagText,
+  processorLine,
+  tailSummary,
+} from '../src/pipeline/feed-text.ts';
+import { formatDurationMs } from '../src/util/duration.ts';
+import { ExitCode as Exit, type ExitCode, PipeError, usageError } from '../src/util/errors.ts';
+
+const SINKS = ['stdout', 'event-hub', 'webhook', 'exec'] as const;
+type SinkName = (typeof SINKS)[number];
+
+const reading = { group: 'Reading:' } as const;
+const output = { group: 'Output:' } as const;
+const sharing = { group: 'Sharing and resuming:' } as const;
+
+const options = {
+  from: opt.custom(checkedStart, {
+    flags: '--from <start>',
+    description: 'beginning, now, -10m, or a time such as 2026-11-22T10:00Z',
+    fallback: 'now',
+    ...reading,
+  }),
+  mode: opt.choice(['latest', 'all'], {
+    flags: '--mode <name>',
+    description: 'latest version of each item, or all versions and deletes (needs a change feed policy)',
+    fallback: 'latest',
+    ...reading,
+  }),
+  num: opt.integer({ flags: '-n, --num <count>', description: 'stop after this many changes', ...reading }),
+  untilIdle: opt.flag({
+    flags: '--until-idle',
+    description: 'stop when everything that is there has been read',
+    ...reading,
+  }),
+  filter: opt.custom((text) => parseFeedFilter(text), {
+    flags: '--filter <expression>',
+    description: `only changes for which this holds, e.g. 'type == "TEMP" && value > 10'`,
+    ...reading,
+  }),
+  pageSize: opt.integer({
+    flags: '--page-size <n>',
+    description: 'most changes per request',
+    fallback: '1000',
+    ...reading,
+  }),
+  poll: opt.durationMs({
+    flags: '--poll <duration>',
+    description: 'longest wait between requests of an idle range: latency after silence, about 1 RU each',
+    fallback: '500ms',
+    ...reading,
+  }),
+  to: opt.choice(SINKS, {
+    flags: '--to <sink>',
+    description: `${SINKS.join(', ')}; repeat it for several at once (default: stdout)`,
+    repeatable: true,
+    ...output,
+  }),
+  format: opt.custom((text) => parseFeedFormat(text), {
+    flags: '-f, --format <tokens>',
+    description: '%r range, %l lsn, %k key, %i id, %o operation, %t time, %v item, %{path} field',
+    ...output,
+  }),
+  fields: opt.text({
+    flags: '--fields <path,path>',
+    description: 'send these fields of the item only',
+    ...output,
+  }),
+  webhookUrl: opt.secret({
+    flags: '--webhook-url-file <path>',
+    description: 'file with the address for --to webhook: POST of a JSON array, any 2xx accepts it',
+    env: ['COSMOS_PIPE_WEBHOOK_URL'],
+    ...output,
+  }),
+  exec: opt.text({
+    flags: '--exec <command>',
+    description: 'shell command for --to exec: NDJSON on stdin, exit code 0 accepts it',
+    ...output,
+  }),
+  attempts: opt.integer({
+    flags: '--attempts <n>',
+    description: 'how often a sink is tried with the same changes',
+    fallback: '5',
+    ...output,
+  }),
+  deadLetter: opt.text({
+    flags: '--dead-letter <file>',
+    description: 'put changes that no attempt could deliver there and go on (default: stop)',
+    ...output,
+  }),
+  resume: opt.text({
+    flags: '--resume <file>',
+    description: 'go on from the position in this file, and keep it there',
+    ...sharing,
+  }),
+  processor: opt.text({
+    flags: '--processor <name>',
+    description: 'share the ranges with every process of this name; positions are kept in leases',
+    ...sharing,
+  }),
+  leaseContainer: opt.text({
+    flags: '--lease-container <id>',
+    description: 'container of the leases, in the same database',
+    fallback: 'leases',
+    ...sharing,
+  }),
+  leaseExpiry: opt.durationMs({
+    flags: '--lease-expiry <duration>',
+    description: 'take over the ranges of a process that was silent for this long',
+    fallback: '30s',
+    ...sharing,
+  }),
+  yes: { ...yesOption, description: 'create a missing lease container without asking', ...sharing },
+  ...cosmosOptions,
+  ...eventHubsOptions,
+};
+
+type Values = OptionValues<typeof options>;
+
+export const command = defineCommand({
+  description: [
+    'Follow the change feed of a container: all feed ranges in parallel, in order within each.',
+    '',
+    '`tail-feed lag` shows how far a --resume file or a --processor is behind, without consuming.',
+    'Every change reaches every sink at least once; positions are stored after all of them accepted it.',
+  ].join('\n'),
+  operands: '[action]',
+  examples: [
+    'cosmos-pipe tail-feed',
+    `cosmos-pipe tail-feed --from beginning --until-idle --json | jq .item.type`,
+    `cosmos-pipe tail-feed --from -10m --filter 'type == "TEMP"' -f '%t %k/%i %{value}'`,
+    'cosmos-pipe tail-feed --from beginning --resume feed.json --to event-hub --to stdout',
+    'cosmos-pipe tail-feed --processor mirror --from beginning --to exec --exec ./import.sh',
+    'cosmos-pipe tail-feed lag --processor mirror',
+  ],
+  options,
+  run(values, context) {
+    const [action] = context.operands;
+    if (action === 'lag') return lag(values, context);
+    if (action !== undefined) throw usageError(`unknown action "${action}" (known: lag)`);
+    return tail(values, context);
+  },
+});
+
+async function tail(values: Values, context: CommandContext): Promise<ExitCode | undefined> {
+  check(values);
+  const { clock, signal, terminal } = context;
+  return withCosmos(context, async ({ connection, local, charged }) => {
+    const sinks: FeedSink[] = [];
+    const startedAt = clock.now();
+    try {
+      for (const name of sinkNames(values)) sinks.push(await openSink(name, values, context));
+      const result = values.processor
+        ? await share(values.processor, values, context, connection, local, sinks)
+        : await follow(values, context, connection, sinks);
+      terminal.note(tailSummary(result, charged(), clock.now() - startedAt));
+      if (values.resume && !values.processor)
+        terminal.note(`next     cosmos-pipe tail-feed --resume ${values.resume}`);
+    } finally {
+      await closeAll(sinks);
+    }
+    return signal.aborted ? Exit.Interrupted : Exit.Ok;
+  });
+}
+
+function check(values: Values): void {
+  if (values.processor && (values.resume || values.num !== undefined || values.untilIdle))
+    throw usageError(
+      '--processor keeps its position in leases and runs until it is stopped: leave out --resume, --num and --until-idle',
+    );
+  if (values.to.includes('webhook') && !values.webhookUrl)
+    throw usageError(
+      '--to webhook needs an address',
+      'set COSMOS_PIPE_WEBHOOK_URL, or pass --webhook-url-file',
+    );
+  if (values.to.includes('exec') && !values.exec)
+    throw usageError('--to exec needs a command', `pass for example --exec 'cat >> changes.ndjson'`);
+}
+
+/** `--exec` alone means `--to exec`. */
+function sinkNames({ to, exec }: Values): readonly SinkName[] {
+  if (to.length > 0) return [...new Set(to)];
+  return exec === undefined ? ['stdout'] : ['exec'];
+}
+
+async function openSink(name: SinkName, values: Values, context: CommandContext): Promise<FeedSink> {
+  const { terminal } = context;
+  const print = (text: string): Promise<void> => terminal.item(text.replace(/\n$/, ''));
+  switch (name) {
+    case 'stdout': {
+      const { lineSink } = await import('../src/pipeline/feed-line-sink.ts');
+      return lineSink(lineFormat(values, context), print);
+    }
+    case 'exec': {
+      const { execSink } = await import('../src/pipeline/feed-exec-sink.ts');
+      return announced(execSink(values.exec ?? '', print), context);
+    }
+    case 'webhook': {
+      const { webhookSink } = await import('../src/pipeline/feed-webhook-sink.ts');
+      return announced(webhookSink({ url: values.webhookUrl?.reveal() ?? '' }), context);
+    }
+    case 'event-hub': {
+      const { eventHubs } = await context.targets(['eventHubs']);
+      const { eventHubSink } = await import('../src/pipeline/feed-event-hub-sink.ts');
+      if (eventHubs === undefined) throw usageError('no event hub is configured');
+      return announced(await eventHubSink(eventHubs), context);
+    }
+  }
+}
+
+/** Tells a person what a sink said to each page. */
+function announced(sink: FeedSink, { terminal, clock }: CommandContext): FeedSink {
+  const arrow = terminal.paint('dim', '    -->');
+  return {
+    ...sink,
+    async deliver(changes, page) {
+      const startedAt = clock.now();
+      await sink.deliver(changes, page);
+      const took = formatDurationMs(clock.now() - startedAt);
+      terminal.note(
+        `${arrow} ${sink.name.padEnd(10)}  ${counted(changes.length, 'change')} accepted in ${took}`,
+      );
+    },
+  };
+}
+
+function lineFormat({ format }: Values, { terminal }: CommandContext) {
+  if (terminal.json)
+    return (change: FeedChange, page: FeedPage) => JSON.stringify(feedDocument(change, page));
+  return format ?? changeLine((style, text) => terminal.paint(style, text, terminal.streams.stdout));
+}
+
+async function follow(
+  values: Values,
+  context: CommandContext,
+  connection: CosmosConnection,
+  sinks: readonly FeedSink[],
+): Promise<TailResult> {
+  const { cwd, signal, terminal } = context;
+  const [{ openChangeFeed }, { tailFeed }, { loadPosition, savePosition }] = await Promise.all([
+    import('../src/cosmos/change-feed/reader.ts'),
+    import('../src/pipeline/feed-tail.ts'),
+    import('../src/pipeline/feed-resume.ts'),
+  ]);
+  const file = values.resume === undefined ? undefined : resolve(cwd, values.resume);
+  const stored = file === undefined ? undefined : await loadPosition(file);
+  const feed = await openChangeFeed(connection, {
+    ...readOptions(values, context),
+    start: stored === undefined ? startOf(values, context) : { continuation: stored },
+    ...(values.untilIdle ? { untilIdleMs: 0 } : {}),
+    onRetry: (range, reason, delayMs) =>
+      terminal.note(`range ${rangeLabel(range)}: ${reason}; again in ${formatDurationMs(delayMs)}`),
+  });
+  const from = stored === undefined ? values.from : `the position in ${values.resume}`;
+  terminal.note(heading(values, connection.target, from, counted(feed.status().length, 'feed range')));
+  return tailFeed(feed, {
+    ...tailOptions(values, context, sinks),
+    poison: poisonPolicy(values, cwd),
+    signal,
+    ...(values.num === undefined ? {} : { limit: values.num }),
+    ...(file === undefined ? {} : { save: (position) => savePosition(file, position) }),
+  });
+}
+
+async function share(
+  name: string,
+  values: Values,
+  context: CommandContext,
+  connection: CosmosConnection,
+  local: boolean,
+  sinks: readonly FeedSink[],
+): Promise<TailResult> {
+  const { cwd, signal, terminal } = context;
+  const [{ openFeedProcessor }, { openLeaseStore }, { tailProcessor }] = await Promise.all([
+    import('../src/cosmos/change-feed/processor.ts'),
+    import('../src/cosmos/change-feed/lease-store.ts'),
+    import('../src/pipeline/feed-tail.ts'),
+  ]);
+  const { leaseContainer } = values;
+  const leases = await openLeaseStore(connection, leaseContainer, {
+    create: local || values.yes === true,
+  }).catch((error: unknown) => {
+    if (!(error instanceof PipeError) || error.code !== 'E_NOT_FOUND') throw error;
+    throw new PipeError(
+      'E_CONFIRM',
+      `there is no lease container ${connection.target.database}/${leaseContainer}`,
+      {
+        hint: 'pass --yes to create it (partition key /id, 400 RU/s), or name another with --lease-container',
+      },
+    );
+  });
+  const owner = `${hostname()}-${process.pid}-${Date.now().toString(36)}`;
+  const processor = await openFeedProcessor(connection, leases, {
+    ...readOptions(values, context),
+    name,
+    owner,
+    start: startOf(values, context),
+    signal,
+    leaseExpiryMs: values.leaseExpiry,
+    balanceMs: Math.min(5_000, values.leaseExpiry / 6),
+    poison: poisonPolicy(values, cwd),
+    onEvent: (event) => terminal.note(processorLine(event)),
+  });
+  terminal.note(heading(values, connection.target, values.from, `processor ${name} as ${owner}`));
+  return tailProcessor(processor, tailOptions(values, context, sinks));
+}
+
+function readOptions({ mode, pageSize, poll }: Values, { clock, signal }: CommandContext) {
+  return {
+    mode: mode === 'all' ? ('allVersions' as const) : ('latestVersion' as const),
+    pageSize: Math.max(1, pageSize),
+    pollMs: poll,
+    clock,
+    signal,
+  };
+}
+
+function tailOptions({ filter, fields }: Values, { clock }: CommandContext, sinks: readonly FeedSink[]) {
+  return {
+    sinks,
+    clock,
+    ...(filter === undefined ? {} : { filter }),
+    ...(fields === undefined ? {} : { project: projector(fields.split(',').map((field) => field.trim())) }),
+  };
+}
+
+function poisonPolicy({ attempts, deadLetter }: Values, cwd: string) {
+  return {
+    attempts: Math.max(1, attempts),
+    backoffMs: 200,
+    ...(deadLetter === undefined ? {} : { onPoison: feedDeadLetter(resolve(cwd, deadLetter)) }),
+  };
+}
+
+function startOf({ from }: Values, { clock }: CommandContext): FeedStart {
+  return parseFeedStart(from, clock.epochMicros() / 1000);
+}
+
+async function lag(values: Values, context: CommandContext): Promise<undefined> {
+  const { clock, cwd, terminal } = context;
+  const { estimateLag, estimateLagOfPosition } = await import('../src/cosmos/change-feed/lag.ts');
+  const document = await withCosmos(context, async ({ connection }) => {
+    if (values.processor) {
+      const { leasedPositions, openLeaseStore } = await import('../src/cosmos/change-feed/lease-store.ts');
+      const leases = await openLeaseStore(connection, values.leaseContainer, { create: false });
+      const positions = await leasedPositions(connection, leases, values.processor);
+      if (positions.length === 0) throw usageError(`there are no leases of a processor ${values.processor}`);
+      const { mode } = readOptions(values, context);
+      const lags = await estimateLag(connection, positions, startOf(values, context), { mode, clock });
+      return lagDocument(
+        lags.map((range) => ({
+          ...range,
+          owner: positions.find(({ min, max }) => min <= range.min && range.max <= max)?.owner ?? null,
+        })),
+      );
+    }
+    const { loadPosition } = await import('../src/pipeline/feed-resume.ts');
+    const stored = values.resume && (await loadPosition(resolve(cwd, values.resume)));
+    if (!stored)
+      throw usageError(
+        'lag needs a position to measure from',
+        'pass --processor <name>, or a --resume <file> that exists',
+      );
+    return lagDocument(await estimateLagOfPosition(connection, stored, { clock }));
+  });
+  terminal.result(document, lagText(document));
+}
+
+interface OpenCosmos {
+  readonly connection: CosmosConnection;
+  readonly local: boolean;
+  /** Request units used so far. */
+  charged(): number;
+}
+
+async function withCosmos<T>(
+  { targets }: CommandContext,
+  use: (cosmos: OpenCosmos) => Promise<T>,
+): Promise<T> {
+  const { cosmos, local } = await targets(['cosmos']);
+  if (cosmos === undefined) throw usageError('no Cosmos DB account is configured');
+  const { openCosmos } = await import('../src/cosmos/client.ts');
+  let total = 0;
+  const ru = {
+    charge: (_: string, __: string, requestCharge: number): void => {
+      total += requestCharge;
+    },
+    throttled: (): void => {},
+  };
+  const connection = await openCosmos(cosmos, { ru });
+  try {
+    return await use({ connection, local, charged: () => total });
+  } finally {
+    connection.dispose();
+  }
+}
+
+function heading({ mode }: Values, { database, container }: CosmosTarget, from: string, how: string): string {
+  const versions = mode === 'all' ? 'all versions and deletes' : 'latest version';
+  return `Tailing ${database}/${container} from ${from}: ${how}, ${versions}. ^C to stop.`;
+}
+
+/** Kept as text, because `-10m` means ten minutes before the command runs. */
+function checkedStart(text: string): string {
+  parseFeedStart(text, 0);
+  return text;
+}
