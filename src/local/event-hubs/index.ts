@@ -1,0 +1,9 @@
+export type {
+  EventHubsOptions,
+  EventHubsService,
+  EventHubsStats,
+  HubDefinition,
+  HubStats,
+  PartitionStats,
+} from './options.ts';
+export { startEventHubs } from './service.ts';
