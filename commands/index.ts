@@ -7,6 +7,16 @@ export const manifest: Manifest = {
     group: 'Develop:',
     load: () => import('./local.ts'),
   },
+  ingest: {
+    summary: 'store the events of an event hub in Cosmos DB',
+    group: 'Pipeline:',
+    load: () => import('./ingest.ts'),
+  },
+  backlog: {
+    summary: 'show how far a consumer group is behind',
+    group: 'Pipeline:',
+    load: () => import('./backlog.ts'),
+  },
   'tail-feed': {
     summary: 'follow the change feed, filter it, send it on',
     group: 'Pipeline:',

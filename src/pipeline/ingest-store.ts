@@ -3,6 +3,7 @@ import { createBulkWriter } from '../cosmos/bulk-writer.ts';
 import { type CosmosConnection, openCosmos } from '../cosmos/client.ts';
 import { type ContainerSpec, provision, readContainer } from '../cosmos/containers.ts';
 import type { BulkWriter } from '../cosmos/write-operation.ts';
+import type { RuBudget } from '../cosmos/writer/ru-budget.ts';
 import type { RuRecorder, StageRecorder } from '../metrics/types.ts';
 import type { Clock } from '../util/clock.ts';
 import { type ReadForUpdate, readThrough } from './ingest-newer.ts';
@@ -12,8 +13,8 @@ export interface WriterLimits {
   readonly maxBufferedBytes?: number;
   /** Longest time an operation waits for its batch to fill. */
   readonly maxWaitMs?: number;
-  /** Most request units per second to use: `4000` or `40%` of what is provisioned. */
-  readonly maxRu?: string;
+  /** Request units per second to stay within. */
+  readonly ruBudget?: RuBudget;
 }
 
 export interface WriterHooks extends WriterLimits {

@@ -410,6 +410,6 @@ function writerLimits(limits: NonNullable<IngestOptions['limits']>) {
   return {
     ...(limits.maxBufferedBytes === undefined ? {} : { maxBufferedBytes: limits.maxBufferedBytes }),
     ...(limits.maxWaitMs === undefined ? {} : { maxWaitMs: limits.maxWaitMs }),
-    ...(limits.maxRu === undefined ? {} : { maxRu: limits.maxRu }),
+    ...(limits.ruBudget === undefined ? {} : { ruBudget: limits.ruBudget }),
   };
 }

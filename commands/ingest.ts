@@ -1,0 +1,443 @@
+import { resolve } from 'node:path';
+import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
+import { startLiveView } from '../src/cli/live.ts';
+import { cosmosOptions, eventHubsOptions, opt } from '../src/cli/options.ts';
+import type { CosmosTarget, EventHubsTarget } from '../src/config/targets.ts';
+import { parseRuBudget } from '../src/cosmos/writer/ru-budget.ts';
+import { parseStartFrom } from '../src/eventhubs/processor-position.ts';
+import { createRuRecorder } from '../src/metrics/ru-recorder.ts';
+import { createStageRecorder } from '../src/metrics/stage-recorder.ts';
+import { parseCheckpointSpec } from '../src/pipeline/checkpoint-open.ts';
+import {
+  openDeadLetter,
+  openDeadLetterArchive,
+  parseDeadLetterSpec,
+} from '../src/pipeline/dead-letter-open.ts';
+import { replayDeadLetters } from '../src/pipeline/dead-letter-replay.ts';
+import { startHealthServer } from '../src/pipeline/health.ts';
+import { ingest } from '../src/pipeline/ingest.ts';
+import { openIngestStore } from '../src/pipeline/ingest-store.ts';
+import type { IngestOptions, IngestProgress } from '../src/pipeline/ingest-types.ts';
+import type { MappingOptions } from '../src/pipeline/mapping.ts';
+import { formatCount } from '../src/report/format.ts';
+import { formatTable } from '../src/report/table.ts';
+import { ExitCode, usageError } from '../src/util/errors.ts';
+import { seededRandom } from '../src/util/random.ts';
+import {
+  heartbeatLine,
+  latencyText,
+  type ProgressRates,
+  progressLines,
+  rateMeter,
+  summaryText,
+} from './ingest-view.ts';
+
+const reading = { group: 'Reading:' } as const;
+const mapping = { group: 'Mapping:' } as const;
+const writing = { group: 'Writing:' } as const;
+const ending = { group: 'Ending:' } as const;
+const operation = { group: 'Operation:' } as const;
+
+const options = {
+  ...eventHubsOptions,
+  ...cosmosOptions,
+  from: opt.text({
+    flags: '--from <position>',
+    description: 'where to start without a checkpoint: earliest, latest, <sequence>, -10m, <time>',
+    fallback: 'earliest',
+    ...reading,
+  }),
+  restart: opt.flag({
+    flags: '--restart',
+    description: 'start at --from although there are checkpoints',
+    ...reading,
+  }),
+  checkpoints: opt.text({
+    flags: '--checkpoints <store>',
+    description: 'file:<folder>, cosmos[:<container>], blob:<container or URL>, or memory',
+    fallback: 'file:.cosmos-pipe/checkpoints',
+    ...reading,
+  }),
+  checkpointEvents: opt.integer({
+    flags: '--checkpoint-events <n>',
+    description: 'save a checkpoint after this many durable events of a partition',
+    fallback: '1000',
+    ...reading,
+  }),
+  checkpointInterval: opt.durationMs({
+    flags: '--checkpoint-interval <duration>',
+    description: 'save a checkpoint at least this often',
+    fallback: '5s',
+    ...reading,
+  }),
+  blobConnectionString: opt.secret({
+    flags: '--blob-connection-string-file <path>',
+    description: 'file with the storage connection string of blob: checkpoints, - for stdin',
+    env: ['AZURE_STORAGE_CONNECTION_STRING'],
+    ...reading,
+  }),
+  id: opt.text({
+    flags: '--id <field|template>',
+    description: 'item id, e.g. eventId or {deviceId}-{$sequenceNumber} (default: id, else eventId)',
+    ...mapping,
+  }),
+  partitionKeyFrom: opt.text({
+    flags: '--partition-key-from <field|template>',
+    description: "partition key (default: the value at the container's own path)",
+    ...mapping,
+  }),
+  rename: opt.custom(parsePair, {
+    flags: '--rename <old=new>',
+    description: 'rename a field',
+    repeatable: true,
+    ...mapping,
+  }),
+  drop: opt.text({ flags: '--drop <field>', description: 'leave a field out', repeatable: true, ...mapping }),
+  flatten: opt.text({
+    flags: '--flatten <separator>',
+    description: 'make nested fields top-level: _ gives complexData_moreData0',
+    ...mapping,
+  }),
+  set: opt.custom(parsePair, {
+    flags: '--set <field=template>',
+    description: 'add a field, e.g. source={$partition}',
+    repeatable: true,
+    ...mapping,
+  }),
+  ttl: opt.durationMs({ flags: '--ttl <duration>', description: 'items expire after this time', ...mapping }),
+  envelope: opt.flag({
+    flags: '--no-envelope',
+    description: 'do not keep coordinates and producer envelope in the field `pipe` (verify needs them)',
+    ...mapping,
+  }),
+  map: opt.text({
+    flags: '--map <module>',
+    description: 'JavaScript module whose map(item, source) returns what to store',
+    ...mapping,
+  }),
+  schema: opt.text({
+    flags: '--schema <file>',
+    description: 'JSON Schema that events must match',
+    ...mapping,
+  }),
+  write: opt.choice(['upsert', 'create', 'replace-if-newer'], {
+    flags: '--write <mode>',
+    description: 'upsert, create (keep what is there) or replace-if-newer',
+    fallback: 'upsert',
+    ...writing,
+  }),
+  newerField: opt.text({
+    flags: '--newer-field <field>',
+    description: 'what replace-if-newer compares',
+    fallback: 'deviceSequenceNumber',
+    ...writing,
+  }),
+  maxRu: opt.custom(parseRuBudget, {
+    flags: '--max-ru <n|share>',
+    description: 'stay within 4000 RU/s, or 40% of what is provisioned',
+    ...writing,
+  }),
+  maxWait: opt.durationMs({
+    flags: '--max-wait <duration>',
+    description: 'longest wait for a batch to fill',
+    fallback: '20ms',
+    ...writing,
+  }),
+  maxBuffer: opt.bytes({
+    flags: '--max-buffer <size>',
+    description: 'events in memory that are not stored yet',
+    fallback: '64MiB',
+    ...writing,
+  }),
+  create: opt.flag({
+    flags: '--create',
+    description: 'create database and container when they are missing',
+    ...writing,
+  }),
+  partitionKey: opt.text({
+    flags: '--partition-key <path>',
+    description: 'partition key path of a created container',
+    fallback: '/deviceId',
+    ...writing,
+  }),
+  throughput: opt.integer({
+    flags: '--throughput <RU/s>',
+    description: 'throughput of a created container',
+    fallback: '10000',
+    ...writing,
+  }),
+  untilDrained: opt.flag({
+    flags: '--until-drained',
+    description: 'end when everything the hub holds now is stored',
+    ...ending,
+  }),
+  untilIdle: opt.durationMs({
+    flags: '--until-idle <duration>',
+    description: 'end after this time without events',
+    ...ending,
+  }),
+  deadLetter: opt.text({
+    flags: '--dead-letter <where>',
+    description: 'events that cannot be stored: a file, cosmos:<container> or hub:<name>',
+    fallback: '.cosmos-pipe/dead-letter.ndjson',
+    ...operation,
+  }),
+  healthPort: opt.integer({
+    flags: '--health-port <n>',
+    description: 'serve /health and /metrics (Prometheus), 0 for a free port',
+    ...operation,
+  }),
+  healthHost: opt.text({
+    flags: '--health-host <address>',
+    description: 'address of --health-port',
+    fallback: '127.0.0.1',
+    ...operation,
+  }),
+  workers: opt.integer({
+    flags: '--workers <n>',
+    description: 'worker threads that share the partitions',
+    fallback: '1',
+    ...operation,
+  }),
+  owner: opt.text({
+    flags: '--owner <name>',
+    description: 'name of this process among the owners, unique (default: ingest-<random>)',
+    ...operation,
+  }),
+};
+
+type Values = OptionValues<typeof options>;
+
+export const command = defineCommand({
+  description: [
+    'Store the events of an event hub in Cosmos DB, in bulk, with checkpoints.',
+    '',
+    'Any number of these processes share the partitions of a consumer group through the',
+    'checkpoint store. Actions: dead-letter list, dead-letter replay.',
+  ].join('\n'),
+  operands: '[action...]',
+  examples: [
+    'cosmos-pipe ingest',
+    'cosmos-pipe ingest --from latest --max-ru 40% --health-port 9464',
+    'cosmos-pipe ingest --checkpoints cosmos --workers 2',
+    'cosmos-pipe ingest --until-drained --json',
+    'cosmos-pipe ingest --write replace-if-newer --id deviceId --newer-field deviceSequenceNumber',
+    'cosmos-pipe ingest dead-letter list',
+  ],
+  options,
+  async run(values, context) {
+    const action = context.operands.join(' ');
+    switch (action) {
+      case '':
+        return runIngest(values, context);
+      case 'dead-letter list':
+        return listDeadLetters(values, context);
+      case 'dead-letter replay':
+        return replay(values, context);
+      default:
+        throw usageError(
+          `unknown action "${action}"`,
+          'known are `dead-letter list` and `dead-letter replay`',
+        );
+    }
+  },
+});
+
+async function runIngest(values: Values, context: CommandContext): Promise<ExitCode | undefined> {
+  const { clock, terminal } = context;
+  const { cosmos, eventHubs } = await bothTargets(context);
+  const ownerId =
+    values.owner ?? `ingest-${seededRandom(clock.epochMicros()).uint32().toString(16).slice(0, 4)}`;
+  const recorder = createStageRecorder('ingest', { clock });
+  const ru = createRuRecorder({ clock });
+  terminal.note(headline(values, eventHubs, cosmos));
+
+  const deadLetter = await openDeadLetter(parseDeadLetterSpec(atHome(values.deadLetter, context)), {
+    cosmos,
+    eventHubs,
+  });
+  const health =
+    values.healthPort === undefined
+      ? undefined
+      : await startHealthServer({ host: values.healthHost, port: values.healthPort, now: () => clock.now() });
+  if (health !== undefined) terminal.note(`health and metrics on http://${values.healthHost}:${health.port}`);
+
+  const meter = rateMeter();
+  let latest: { progress: IngestProgress; rates: ProgressRates } | undefined;
+  const view = startLiveView(terminal, {
+    clock,
+    frame: () => (latest ? progressLines(latest.progress, latest.rates, latencyText(recent(recorder))) : []),
+    heartbeat: () => (latest ? heartbeatLine(latest.progress, latest.rates) : 'connecting'),
+  });
+  try {
+    const result = await ingest({
+      ...ingestOptions(values, context, eventHubs, cosmos),
+      ownerId,
+      recorder,
+      ru,
+      deadLetter,
+      onProgress: (progress) => {
+        latest = { progress, rates: meter(progress) };
+        health?.update(progress);
+      },
+      onProblem: (message) => terminal.note(`warning: ${message}`),
+    });
+    view.stop();
+    const stage = recorder.summary();
+    terminal.result(
+      { ownerId, ...result, stage, ru: ru.summary() },
+      summaryText(result, stage.serviceTime, stage.throttled, resumeCommand(values)),
+    );
+    return context.signal.aborted ? ExitCode.Interrupted : undefined;
+  } finally {
+    view.stop();
+    await health?.close();
+    await deadLetter.close();
+  }
+}
+
+function recent(recorder: ReturnType<typeof createStageRecorder>) {
+  const { latencyP50Ms, latencyP99Ms, done } = recorder.snapshot();
+  return { count: done, p50Ms: latencyP50Ms, p99Ms: latencyP99Ms };
+}
+
+function ingestOptions(
+  values: Values,
+  context: CommandContext,
+  eventHubs: EventHubsTarget,
+  cosmos: CosmosTarget,
+): Omit<IngestOptions, 'ownerId' | 'recorder' | 'ru'> {
+  const { clock, signal } = context;
+  if (values.untilDrained && values.untilIdle !== undefined)
+    throw usageError('--until-drained and --until-idle exclude each other', 'pass one of them');
+  const until = values.untilDrained ? 'drained' : values.untilIdle === undefined ? undefined : 'idle';
+  return {
+    eventHubs,
+    cosmos,
+    ...(values.create
+      ? { create: { partitionKeyPath: values.partitionKey, throughput: values.throughput } }
+      : {}),
+    mapping: mappingOptions(values, context),
+    checkpoints: parseCheckpointSpec(atHome(values.checkpoints, context), values.blobConnectionString),
+    from: parseStartFrom(values.from, clock.epochMicros() / 1000),
+    ...(values.restart ? { restart: true } : {}),
+    clock,
+    signal,
+    ...(until === undefined ? {} : { until }),
+    limits: {
+      checkpointEvents: values.checkpointEvents,
+      checkpointIntervalMs: values.checkpointInterval,
+      maxWaitMs: values.maxWait,
+      maxBufferedBytes: values.maxBuffer,
+      ...(values.untilIdle === undefined ? {} : { idleMs: values.untilIdle }),
+      ...(values.maxRu === undefined ? {} : { ruBudget: values.maxRu }),
+    },
+  };
+}
+
+function mappingOptions(values: Values, { cwd }: CommandContext): MappingOptions {
+  return {
+    write: values.write,
+    newerField: values.newerField,
+    rename: Object.fromEntries(values.rename),
+    drop: values.drop,
+    set: Object.fromEntries(values.set),
+    envelope: values.envelope !== false,
+    ...(values.id === undefined ? {} : { id: values.id }),
+    ...(values.partitionKeyFrom === undefined ? {} : { partitionKey: values.partitionKeyFrom }),
+    ...(values.flatten === undefined ? {} : { flatten: values.flatten }),
+    ...(values.ttl === undefined ? {} : { ttlSeconds: Math.max(1, Math.round(values.ttl / 1000)) }),
+    ...(values.map === undefined ? {} : { hook: resolve(cwd, values.map) }),
+    ...(values.schema === undefined ? {} : { schema: resolve(cwd, values.schema) }),
+  };
+}
+
+async function listDeadLetters(values: Values, context: CommandContext): Promise<void> {
+  const archive = await openArchive(values, context);
+  try {
+    if (context.terminal.json) {
+      for await (const record of archive.records()) await context.terminal.item(JSON.stringify(record));
+      return;
+    }
+    const rows = [['REASON', 'PARTITION', 'SEQUENCE', 'ENQUEUED', 'DETAIL']];
+    for await (const { detail, enqueuedTime, partition, reason, sequenceNumber } of archive.records())
+      rows.push([reason, partition, formatCount(sequenceNumber), enqueuedTime, detail.slice(0, 80)]);
+    const text = rows.length === 1 ? 'no dead letters' : formatTable(rows, { left: [0, 1, 3, 4] }).join('\n');
+    context.terminal.result(undefined, text);
+  } finally {
+    await archive.close();
+  }
+}
+
+async function replay(values: Values, context: CommandContext): Promise<void> {
+  const { clock, signal, terminal } = context;
+  const archive = await openArchive(values, context);
+  const ru = createRuRecorder({ clock });
+  try {
+    const { cosmos } = await context.targets(['cosmos']);
+    const store = await openIngestStore(cosmos as CosmosTarget, ru);
+    try {
+      const result = await replayDeadLetters({
+        archive,
+        store,
+        mapping: mappingOptions(values, context),
+        recorder: createStageRecorder('replay', { clock }),
+        ru,
+        clock,
+        signal,
+      });
+      const reasons = Object.entries(result.reasons).map(
+        ([reason, count]) => `${reason} ${formatCount(count)}`,
+      );
+      terminal.result(
+        result,
+        [
+          `replayed     ${formatCount(result.replayed)} events`,
+          `remaining    ${formatCount(result.remaining)}${reasons.length > 0 ? `   (${reasons.join(', ')})` : ''}`,
+        ].join('\n'),
+      );
+    } finally {
+      store.close();
+    }
+  } finally {
+    await archive.close();
+  }
+}
+
+function openArchive(values: Values, context: CommandContext) {
+  return openDeadLetterArchive(
+    parseDeadLetterSpec(atHome(values.deadLetter, context)),
+    async () => (await context.targets(['cosmos'])).cosmos as CosmosTarget,
+  );
+}
+
+async function bothTargets(context: CommandContext) {
+  const { cosmos, eventHubs } = await context.targets(['eventHubs', 'cosmos']);
+  return { cosmos: cosmos as CosmosTarget, eventHubs: eventHubs as EventHubsTarget };
+}
+
+/** Relative files are relative to where the command was started, whatever the process does later. */
+function atHome(text: string, { cwd }: CommandContext): string {
+  const [, scheme, path] = /^(?:(file|cosmos|blob|hub|memory)(?::|$))?(.*)$/s.exec(text) ?? [];
+  if (scheme === 'file') return `file:${resolve(cwd, path ?? '')}`;
+  return scheme === undefined ? resolve(cwd, text) : text;
+}
+
+function headline(values: Values, eventHubs: EventHubsTarget, cosmos: CosmosTarget): string {
+  return [
+    `Ingesting ${eventHubs.eventHub}/${eventHubs.consumerGroup} into ${cosmos.database}/${cosmos.container}, bulk ${values.write},`,
+    `from the checkpoint, else ${values.from}; checkpoint every ${formatCount(values.checkpointEvents)} events or ${values.checkpointInterval / 1000}s in ${values.checkpoints}. ^C to stop.`,
+  ].join('\n');
+}
+
+function resumeCommand(values: Values): string {
+  const group = values.consumerGroup === '$Default' ? '' : ` --consumer-group ${values.consumerGroup}`;
+  const hub = values.eventHub === undefined ? '' : ` --event-hub ${values.eventHub}`;
+  return `cosmos-pipe ingest${hub}${group}`;
+}
+
+function parsePair(text: string): readonly [string, string] {
+  const separator = text.indexOf('=');
+  if (separator <= 0) throw new RangeError(`expected <name>=<value>, got "${text}"`);
+  return [text.slice(0, separator), text.slice(separator + 1)];
+}
