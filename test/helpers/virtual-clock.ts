@@ -4,9 +4,9 @@ import type { Clock } from '../../src/util/clock.ts';
 export interface VirtualClock extends Clock {
   /**
    * Lets everything run that needs no time, then jumps to the next sleeper, until `done`. Throws when nobody sleeps any
-   * more and `done` is still false: a deadlock.
+   * more and `done` is still false (a deadlock), and after `limitMs` of virtual time (a livelock), by default a day.
    */
-  runUntil(done: () => boolean): Promise<void>;
+  runUntil(done: () => boolean, limitMs?: number): Promise<void>;
 }
 
 interface Sleeper {
@@ -26,17 +26,23 @@ export function createVirtualClock(epochMicros = 1_700_000_000_000_000): Virtual
     sleep(ms, signal) {
       return new Promise((resolve, reject) => {
         signal?.throwIfAborted();
-        push(sleepers, { at: now + Math.max(0, ms), order: order++, wake: resolve });
-        signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+        const abort = (): void => reject(signal?.reason);
+        const wake = (): void => {
+          signal?.removeEventListener('abort', abort);
+          resolve();
+        };
+        push(sleepers, { at: now + Math.max(0, ms), order: order++, wake });
+        signal?.addEventListener('abort', abort, { once: true });
       });
     },
-    async runUntil(done) {
+    async runUntil(done, limitMs = 86_400_000) {
       for (;;) {
         await turn(); // all microtasks have run when an immediate does
         if (done()) return;
         const next = pop(sleepers);
         if (next === undefined) throw new Error(`deadlock at ${now} ms: nobody sleeps and nothing is done`);
         now = Math.max(now, next.at);
+        if (now > limitMs) throw new Error(`livelock: not done after ${limitMs} ms`);
         next.wake();
         // Whoever sleeps until the same instant wakes in the same turn, in the order of going to sleep.
         while (sleepers[0] !== undefined && sleepers[0].at <= now) pop(sleepers)?.wake();

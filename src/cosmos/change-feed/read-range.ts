@@ -44,7 +44,9 @@ const GIVE_UP_AFTER_MS = 60_000;
  * when it is permanent or has lasted for a minute.
  */
 export async function readRange(options: RangeReadOptions): Promise<RangeEnd> {
-  const { source, start, pageSize, poll, clock, signal } = options;
+  const { source, start, pageSize, poll, clock } = options;
+  // A signal of its own: Node warns when more than ten listeners share one, and there may be hundreds of ranges.
+  const signal = AbortSignal.any([options.signal]);
   const toChange = changeReader(source.mode, source.partitionKeyPaths);
   const fetcher = resilientFetcher(options);
   let position = options.position;

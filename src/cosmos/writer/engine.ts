@@ -119,7 +119,7 @@ export class WriterEngine implements BulkWriter {
     if (lane.state === 'idle') pushReady(lane);
     // Most writes only join a batch that somebody will come back for.
     const { range } = lane;
-    if (range.wakeAt === Number.POSITIVE_INFINITY || range.readyCount >= this.#options.maxOperations)
+    if (range.wakeAt === Number.POSITIVE_INFINITY || range.readyCount >= range.window.operations)
       this.#pump(range);
     if (this.#bufferedBytes < this.#options.maxBufferedBytes) return undefined;
     this.#room ??= gate();
@@ -149,7 +149,7 @@ export class WriterEngine implements BulkWriter {
         rangeId: range.id,
         queued: range.pending - range.inFlight,
         requestsInFlight: range.requestsInFlight,
-        window: range.window.size,
+        window: range.window.requests,
         requestCharge: range.requestCharge,
         throttled: range.throttled,
         written: range.written,
@@ -173,7 +173,7 @@ export class WriterEngine implements BulkWriter {
       range.readyCount > 0 &&
       !range.stale &&
       !range.gone &&
-      range.requestsInFlight < range.window.size
+      range.requestsInFlight < range.window.requests
     ) {
       const now = this.#clock.now();
       const at = this.#sendableAt(range, now);
@@ -187,7 +187,7 @@ export class WriterEngine implements BulkWriter {
       }
       const allowance = range.budget?.allowance() ?? maxOperations;
       const batch = takeBatch(range, {
-        maxOperations: Math.min(maxOperations, allowance),
+        maxOperations: Math.min(range.window.operations, allowance),
         maxBytes: maxRequestBytes,
       });
       void this.#send(batch, now);
@@ -196,9 +196,9 @@ export class WriterEngine implements BulkWriter {
 
   /** When the next request of a range may leave: after its pause, when its batch is full or due, and within the budget. */
   #sendableAt(range: RangeLane, now: number): number {
-    const { maxOperations, maxWaitMs, patience } = this.#options;
+    const { maxWaitMs, patience } = this.#options;
     let at = Math.max(range.pausedUntil, range.budget?.readyAt(now) ?? 0);
-    if (range.readyCount < maxOperations && this.#flushing === 0) {
+    if (range.readyCount < range.window.operations && this.#flushing === 0) {
       const oldest = (range.readyHead as KeyLane).head?.acceptedAt ?? now;
       const factor = range.requestsInFlight > 0 ? WAIT_FOR_ANSWER : (patience?.() ?? 1);
       at = Math.max(at, oldest + maxWaitMs * factor);
@@ -250,7 +250,7 @@ export class WriterEngine implements BulkWriter {
 
   /** Settles what is decided. Returns what must travel again. */
   #readReplies(
-    { range, operations }: Batch,
+    { range, operations, full }: Batch,
     replies: readonly OperationReply[],
     { startedAt, now, expected }: Timing,
   ): readonly Pending[] {
@@ -321,11 +321,11 @@ export class WriterEngine implements BulkWriter {
       recorder?.serviceTime((now - startedAt) * 1000, written);
     }
     if (written > 0 || throttled > 0) range.failures = 0;
-    if (throttled > 0) this.#throttle(range, throttled, retryAfterMs, { startedAt, now });
+    if (throttled > 0)
+      this.#throttle(range, { count: throttled, stored: written, retryAfterMs, startedAt, now });
     else if (unavailable && !this.#backOff(range, now))
       return this.#giveUp(again, 503, 'service unavailable');
-    else if (again.length === 0 && operations.length === this.#options.maxOperations)
-      range.window.widen(startedAt, now);
+    else if (again.length === 0 && full) range.window.widen(startedAt, now);
     if (moved) this.#refresh(range);
     return again;
   }
@@ -350,7 +350,13 @@ export class WriterEngine implements BulkWriter {
     switch (verdict) {
       case 'throttled':
         range.failures = 0;
-        this.#throttle(range, operations.length, failure.retryAfterMs ?? 0, { startedAt, now });
+        this.#throttle(range, {
+          count: operations.length,
+          stored: 0,
+          retryAfterMs: failure.retryAfterMs ?? 0,
+          startedAt,
+          now,
+        });
         break;
       case 'moved':
         this.#refresh(range);
@@ -415,14 +421,13 @@ export class WriterEngine implements BulkWriter {
 
   #throttle(
     range: RangeLane,
-    count: number,
-    retryAfterMs: number,
-    { startedAt, now }: { startedAt: number; now: number },
+    push: { count: number; stored: number; retryAfterMs: number; startedAt: number; now: number },
   ): void {
+    const { count, stored, retryAfterMs, startedAt, now } = push;
     range.throttled += count;
     this.#options.recorder?.throttled(count);
     this.#options.ru?.throttled(range.id, count);
-    range.window.narrow(startedAt, now);
+    range.window.narrow(startedAt, now, stored);
     range.pausedUntil = Math.max(
       range.pausedUntil,
       now + (retryAfterMs > 0 ? retryAfterMs : FIRST_BACKOFF_MS),
@@ -488,7 +493,8 @@ export class WriterEngine implements BulkWriter {
   }
 
   #mapOf(ranges: readonly RangeBounds[], known: ReadonlyMap<string, RangeLane>): RangeMap {
-    const window = { initial: 2, max: this.#options.maxRequestsPerRange };
+    const { maxRequestsPerRange, maxOperations } = this.#options;
+    const window = { maxRequests: maxRequestsPerRange, maxOperations };
     const share = this.#ruPerSecond === undefined ? undefined : this.#ruPerSecond / ranges.length;
     const now = this.#clock.now();
     return {

@@ -1,6 +1,6 @@
 import type { Settled, WriteOperation } from '../write-operation.ts';
 import { createRangeBudget, type RangeBudget } from './ru-budget.ts';
-import { createWindow, type Window } from './window.ts';
+import { createWindow, type Window, type WindowLimits } from './window.ts';
 
 /** An accepted operation on its way. */
 export interface Pending {
@@ -72,7 +72,7 @@ export interface RangeLane {
 
 export function createRangeLane(
   id: string,
-  window: { readonly initial: number; readonly max: number },
+  window: WindowLimits,
   ruPerSecond: number | undefined,
   now: number,
 ): RangeLane {
@@ -159,6 +159,8 @@ export interface Batch {
   readonly range: RangeLane;
   readonly operations: readonly Pending[];
   readonly lanes: readonly KeyLane[];
+  /** As many operations as the window allows. */
+  readonly full: boolean;
   /** Some key has more than one operation in it, so the service must stop at the first failure. */
   readonly repeatsKeys: boolean;
 }
@@ -193,7 +195,13 @@ export function takeBatch(range: RangeLane, { maxOperations, maxBytes }: BatchLi
       operations.push(pending);
     }
   }
-  return { range, operations, lanes, repeatsKeys: operations.length > lanes.length };
+  return {
+    range,
+    operations,
+    lanes,
+    full: operations.length === maxOperations,
+    repeatsKeys: operations.length > lanes.length,
+  };
 
   function fits(pending: Pending): boolean {
     return (
