@@ -1,0 +1,535 @@
+import { findRange, midpointOf, partitionKeyRangesFor } from '../../hashing/effective-partition-key.ts';
+import { badRequest, itemExists, notFound, partitionFull, rangeGone, uniqueKeyViolated } from './errors.ts';
+import {
+  compileIndexingPolicy,
+  DEFAULT_INDEXING_POLICY,
+  type IndexingPolicy,
+  type TermCounter,
+} from './indexing.ts';
+import {
+  bodyOf,
+  type Draft,
+  etagOf,
+  type ItemFacts,
+  type JsonObject,
+  requireId,
+  requireItem,
+  serialize,
+  systemProperties,
+  tooDeep,
+} from './item.ts';
+import { NO_BODY, type PartitionLog, type RecordHead, RecordKind } from './log.ts';
+import {
+  appendMark,
+  bodyBytes,
+  copyRevision,
+  type LogicalPartition,
+  PhysicalPartition,
+  type Revision,
+  recordKey,
+} from './partition.ts';
+import {
+  definePartitionKey,
+  type PartitionKey,
+  type PartitionKeyDefinition,
+  PartitionKeyReader,
+  pathSteps,
+  valueAt,
+} from './partition-key.ts';
+import { documentRids } from './rid.ts';
+import { initialPartitions, requiredPartitions, type Throughput } from './throughput.ts';
+
+const MAX_LOGICAL_PARTITION_BYTES = 20 * 1024 ** 3;
+
+/** What a container needs from the world around it. */
+export interface ContainerHost {
+  /** Wall clock, milliseconds. */
+  now(): number;
+  /** A new, empty log for a partition of this container. */
+  createLog(rangeId: string): PartitionLog;
+  /** Writes down the container's ranges and logs; durable when it returns. */
+  save(): void;
+}
+
+/** The resource as clients see it, without the properties that the service adds. */
+export interface ContainerDefinition {
+  readonly id: string;
+  readonly partitionKey: PartitionKeyDefinition;
+  readonly indexingPolicy: IndexingPolicy;
+  /** Seconds; -1 switches expiry on without a default. */
+  readonly defaultTtl?: number;
+  readonly uniqueKeyPolicy: { readonly uniqueKeys: readonly { readonly paths: readonly string[] }[] };
+  /** Present when the all-versions-and-deletes feed is kept; minutes. */
+  readonly changeFeedPolicy?: { readonly retentionDuration: number };
+  readonly [property: string]: unknown;
+}
+
+/** A change to one item, checked and ready to be stored. */
+export type Change =
+  | {
+      readonly kind: typeof RecordKind.create | typeof RecordKind.replace;
+      readonly draft: Draft;
+      readonly before: ItemFacts | undefined;
+    }
+  | { readonly kind: typeof RecordKind.delete | typeof RecordKind.expire; readonly before: ItemFacts };
+
+/** Checks a container body as the service would. @throws WireError 400 */
+export function defineContainer(body: JsonObject, previous?: ContainerDefinition): ContainerDefinition {
+  requireId(body['id']);
+  const partitionKey = definePartitionKey(body['partitionKey'] ?? previous?.partitionKey);
+  if (
+    previous !== undefined &&
+    JSON.stringify(partitionKey.paths) !== JSON.stringify(previous.partitionKey.paths)
+  )
+    throw badRequest('Document collection partition key cannot be changed.');
+  const { defaultTtl } = body;
+  if (
+    defaultTtl !== undefined &&
+    !(Number.isInteger(defaultTtl) && ((defaultTtl as number) > 0 || defaultTtl === -1))
+  )
+    throw badRequest(`The defaultTtl ${String(defaultTtl)} is not a positive integer or -1`);
+  const custom = Object.entries(body).filter(([name]) => !name.startsWith('_'));
+  return {
+    conflictResolutionPolicy: {
+      mode: 'LastWriterWins',
+      conflictResolutionPath: '/_ts',
+      conflictResolutionProcedure: '',
+    },
+    geospatialConfig: { type: 'Geography' },
+    ...Object.fromEntries(custom),
+    id: body['id'],
+    partitionKey,
+    indexingPolicy: indexingPolicyOf(body['indexingPolicy']),
+    uniqueKeyPolicy: (previous?.uniqueKeyPolicy ??
+      body['uniqueKeyPolicy'] ?? { uniqueKeys: [] }) as ContainerDefinition['uniqueKeyPolicy'],
+  };
+}
+
+function indexingPolicyOf(given: unknown): IndexingPolicy {
+  if (given === undefined || given === null) return DEFAULT_INDEXING_POLICY;
+  const policy = given as IndexingPolicy;
+  const mode = policy.indexingMode?.toLowerCase() ?? 'consistent';
+  if (mode !== 'consistent' && mode !== 'none' && mode !== 'lazy')
+    throw badRequest(`The indexing mode ${mode} is not consistent, lazy or none`);
+  if (mode === 'none') return { ...policy, indexingMode: 'none', automatic: false };
+  const { includedPaths = [{ path: '/*' }], excludedPaths = [] } = policy;
+  const paths = [...includedPaths, ...excludedPaths].map(({ path }) => path);
+  const bad = paths.find((path) => typeof path !== 'string' || !/^\/.*[*?]$/.test(path));
+  if (bad !== undefined)
+    throw badRequest(
+      `The indexing path '${bad}' could not be accepted; it must start with / and end with /* or /?`,
+    );
+  if (!paths.includes('/*'))
+    throw badRequest(
+      "The special mandatory indexing path '/*' is not provided in any of the path type sets.",
+    );
+  return { ...policy, indexingMode: mode, automatic: policy.automatic ?? true, includedPaths, excludedPaths };
+}
+
+export interface ContainerIdentity {
+  readonly rid: string;
+  readonly self: string;
+}
+
+/** Items of one container over its physical partitions: routing, versions, expiry, splits. Knows nothing of HTTP. */
+export class Container {
+  readonly rid: string;
+  readonly self: string;
+  definition: ContainerDefinition;
+  readonly keys: PartitionKeyReader;
+  /** In the order of their ranges, contiguous. */
+  ranges: PhysicalPartition[] = [];
+  /** Ranges that were split, with the bounds they had. */
+  readonly retired = new Map<string, { readonly minInclusive: string; readonly maxExclusive: string }>();
+  throughput: Throughput;
+  nextRangeId = 0;
+  readonly #host: ContainerHost;
+  readonly #partitions = new Map<string, LogicalPartition>();
+  readonly #ridOf: (document: number) => string;
+  readonly #counters = { sequence: 0, document: 0 };
+  #lowerBounds: string[] = [];
+  #terms: TermCounter;
+  #uniqueKeys: readonly (readonly (readonly string[])[])[];
+
+  constructor(
+    identity: ContainerIdentity,
+    definition: ContainerDefinition,
+    throughput: Throughput,
+    host: ContainerHost,
+  ) {
+    this.rid = identity.rid;
+    this.self = identity.self;
+    this.definition = definition;
+    this.throughput = throughput;
+    this.#host = host;
+    this.keys = new PartitionKeyReader(definition.partitionKey);
+    this.#ridOf = documentRids(identity.rid);
+    this.#terms = compileIndexingPolicy(definition.indexingPolicy);
+    this.#uniqueKeys = uniqueKeysOf(definition);
+  }
+
+  /** Creates the partitions that the throughput asks for. */
+  createRanges(): void {
+    const ranges = partitionKeyRangesFor(
+      initialPartitions(this.throughput),
+      this.definition.partitionKey.version,
+    );
+    this.#setRanges(
+      ranges.map((range) => {
+        const id = String(this.nextRangeId++);
+        return new PhysicalPartition({ ...range, id, parents: [], log: this.#host.createLog(id) });
+      }),
+    );
+  }
+
+  /** Takes over partitions from disk and reads their logs. */
+  restoreRanges(ranges: PhysicalPartition[]): void {
+    this.#setRanges(ranges);
+    for (const range of ranges) {
+      range.log.replay((head, key, body) => {
+        this.#counters.sequence = Math.max(this.#counters.sequence, head.sequence);
+        this.#counters.document = Math.max(this.#counters.document, head.document);
+        if (head.kind === RecordKind.mark) {
+          range.lsn = head.lsn;
+          range.trimmedLsn = head.previousLsn;
+          return;
+        }
+        const at = key.indexOf('\n');
+        const partition = this.#logical(this.keys.hash(key.slice(0, at)), range);
+        const revision: Revision = { ...head, ...body, partition, id: key.slice(at + 1), superseded: false };
+        this.#index(range, revision);
+      });
+    }
+  }
+
+  redefine(definition: ContainerDefinition): void {
+    this.definition = definition;
+    this.#terms = compileIndexingPolicy(definition.indexingPolicy);
+    this.#host.save();
+  }
+
+  /** The key that a header or an operation names. @throws WireError 400 */
+  keyFrom(wire: string): PartitionKey {
+    const known = this.#partitions.get(wire);
+    if (known !== undefined) return known;
+    const { text, isPrefix } = this.keys.parse(wire);
+    if (isPrefix)
+      throw badRequest(
+        `The partition key ${wire} does not have a value for every path of the container`,
+        1001,
+      );
+    return this.keyOf(text);
+  }
+
+  /** The key with this canonical text. */
+  keyOf(text: string): PartitionKey {
+    return this.#partitions.get(text) ?? this.keys.hash(text);
+  }
+
+  /** The live items of one key. */
+  logicalPartition(text: string): LogicalPartition | undefined {
+    return this.#partitions.get(text);
+  }
+
+  get logicalPartitions(): IterableIterator<LogicalPartition> {
+    return this.#partitions.values();
+  }
+
+  /** Where a key is stored now. */
+  rangeOf({ epk }: Pick<PartitionKey, 'epk'>): PhysicalPartition {
+    return this.ranges[findRange(this.#lowerBounds, epk)] as PhysicalPartition;
+  }
+
+  /** @throws WireError 410 when the range was split or never existed */
+  rangeById(id: string): PhysicalPartition {
+    const range = this.ranges.find((candidate) => candidate.id === id);
+    if (range === undefined) throw rangeGone();
+    return range;
+  }
+
+  /** The item as a read sees it now; an expired one is deleted on the way. */
+  find(key: PartitionKey, id: string): Revision | undefined {
+    const partition = this.#partitions.get(key.text);
+    const revision = partition?.items.get(id);
+    if (revision === undefined || !this.isExpired(revision)) return revision;
+    this.store(key, [{ kind: RecordKind.expire, before: revision }]);
+    return undefined;
+  }
+
+  isExpired({ timestamp, ttl }: ItemFacts): boolean {
+    const { defaultTtl } = this.definition;
+    if (defaultTtl === undefined) return false;
+    const seconds = ttl === 0 ? defaultTtl : ttl;
+    return seconds > 0 && this.#host.now() / 1000 >= timestamp + seconds;
+  }
+
+  /** Deletes what expired among at most `limit` revisions of each range, so that the full-fidelity feed learns of it. */
+  expire(limit: number): void {
+    if (this.definition.defaultTtl === undefined) return;
+    for (const range of this.ranges) {
+      const due = range.revisions.slice(0, limit).filter((one) => !one.superseded && this.isExpired(one));
+      for (const before of due) this.store(before.partition, [{ kind: RecordKind.expire, before }]);
+      if (due.length > 0) this.commit(range);
+    }
+  }
+
+  /**
+   * Checks an item and gives it everything it will be stored with.
+   *
+   * @param before the version that it replaces, whose rid it keeps
+   * @throws WireError 400 or 413
+   */
+  draft(item: unknown, before: ItemFacts | undefined): Draft {
+    requireItem(item);
+    const { json, sizeBytes } = serialize(item);
+    const timestamp = Math.floor(this.#host.now() / 1000);
+    const sequence = ++this.#counters.sequence;
+    const document = before?.document ?? ++this.#counters.document;
+    const rid = this.#ridOf(document);
+    const etag = etagOf({ sequence, timestamp });
+    return {
+      id: item.id,
+      json,
+      suffix: systemProperties(rid, `${this.self}docs/${rid}/`, etag, timestamp),
+      sizeBytes,
+      terms: this.#countTerms(item),
+      ttl: typeof item['ttl'] === 'number' ? item['ttl'] : 0,
+      timestamp,
+      sequence,
+      document,
+      uniqueKeys: this.uniqueKeysIn(item),
+    };
+  }
+
+  /** Index terms that differ between the stored version and a new one. */
+  changedTerms(before: unknown, after: unknown): number {
+    return this.#terms.changed(before, after);
+  }
+
+  uniqueKeysIn(item: JsonObject): string[] {
+    return this.#uniqueKeys.map(
+      (paths, index) => `${index}${JSON.stringify(paths.map((steps) => valueAt(item, steps) ?? null))}`,
+    );
+  }
+
+  /** @throws WireError 409 when another item of the key has one of the draft's unique keys */
+  requireUnique(key: PartitionKey, draft: Draft, pending?: ReadonlyMap<string, string | undefined>): void {
+    if (draft.uniqueKeys.length === 0) return;
+    const used = this.#partitions.get(key.text)?.unique;
+    for (const unique of draft.uniqueKeys) {
+      const owner = pending?.has(unique) ? pending.get(unique) : used?.get(unique);
+      if (
+        owner !== undefined &&
+        owner !== draft.id &&
+        (pending?.has(unique) || this.find(key, owner) !== undefined)
+      )
+        throw uniqueKeyViolated();
+    }
+  }
+
+  /**
+   * Stores changes of one key as one transaction: one LSN, all or nothing on disk. Readable at once, durable after
+   * {@link commit}.
+   */
+  store(key: PartitionKey, changes: readonly Change[]): Revision[] {
+    const range = this.rangeOf(key);
+    const partition = this.#logical(key, range);
+    const lsn = range.lsn + 1;
+    return changes.map((change, index) => {
+      const { head, id, draft } = this.#headOf(partition, change, lsn, index === changes.length - 1);
+      const body = range.log.append(
+        head,
+        recordKey(partition, id),
+        draft === undefined ? NO_BODY : bodyOf(draft),
+      );
+      const revision: Revision = { ...head, ...body, id, partition, superseded: false };
+      this.#index(range, revision, draft?.uniqueKeys);
+      return revision;
+    });
+  }
+
+  /** Makes everything stored in a range durable, and tidies up behind it. */
+  commit(range: PhysicalPartition): void {
+    range.log.commit();
+    range.tidy(this.#retainSince(), () => this.#compact(range));
+  }
+
+  /**
+   * Divides a range in the middle. Requests that name it meet 410/1002 from now on; the children continue its LSNs, so
+   * continuations stay valid.
+   *
+   * @returns the ids of the children
+   * @throws WireError 404 when there is no such range
+   */
+  split(rangeId: string): [string, string] {
+    const parent = this.ranges.find((range) => range.id === rangeId);
+    if (parent === undefined) throw notFound();
+    const middle = midpointOf(parent, this.definition.partitionKey.version);
+    if (middle === undefined) throw badRequest(`Range ${rangeId} is too narrow to split`);
+    const bounds = [
+      [parent.minInclusive, middle],
+      [middle, parent.maxExclusive],
+    ] as const;
+    const children = bounds.map(([minInclusive, maxExclusive]) => {
+      const id = String(this.nextRangeId++);
+      const parents = [...parent.parents, parent.id];
+      return new PhysicalPartition({
+        id,
+        minInclusive,
+        maxExclusive,
+        parents,
+        log: this.#host.createLog(id),
+      });
+    }) as [PhysicalPartition, PhysicalPartition];
+    for (const child of children) this.#moveInto(child, parent, middle);
+    this.retired.set(parent.id, { minInclusive: parent.minInclusive, maxExclusive: parent.maxExclusive });
+    this.#setRanges(this.ranges.flatMap((range) => (range === parent ? children : [range])));
+    this.#host.save();
+    parent.log.remove();
+    return [children[0].id, children[1].id];
+  }
+
+  /** Changes the throughput; the caller splits up to {@link missingPartitions} when it may. */
+  provision(throughput: Throughput): void {
+    this.throughput = throughput;
+    this.#shareBudget();
+    this.#host.save();
+  }
+
+  /** Splits until the throughput fits the partitions, widest range first. */
+  splitForThroughput(): void {
+    while (this.ranges.length < requiredPartitions(this.throughput)) {
+      const [oldest] = [...this.ranges].sort((a, b) => a.parents.length - b.parents.length);
+      this.split((oldest as PhysicalPartition).id);
+    }
+  }
+
+  close(): void {
+    for (const range of this.ranges) {
+      range.log.commit();
+      range.log.close();
+    }
+  }
+
+  remove(): void {
+    for (const range of this.ranges) range.log.remove();
+    this.ranges = [];
+  }
+
+  #headOf(
+    partition: LogicalPartition,
+    change: Change,
+    lsn: number,
+    last: boolean,
+  ): { head: RecordHead; id: string; draft: Draft | undefined } {
+    const draft = 'draft' in change ? change.draft : undefined;
+    const id = draft?.id ?? (change.before as ItemFacts).id;
+    const before = partition.items.get(id);
+    const facts = draft ?? {
+      document: (change.before as ItemFacts).document,
+      sequence: ++this.#counters.sequence,
+      timestamp: Math.floor(this.#host.now() / 1000),
+      ttl: 0,
+      terms: 0,
+      sizeBytes: 0,
+    };
+    if (draft !== undefined && partition.sizeBytes > MAX_LOGICAL_PARTITION_BYTES) throw partitionFull();
+    if (change.kind === RecordKind.create && before !== undefined) throw itemExists();
+    const { document, sequence, timestamp, ttl, terms, sizeBytes } = facts;
+    const head = {
+      kind: change.kind,
+      last,
+      lsn,
+      previousLsn: before?.lsn ?? 0,
+      document,
+      sequence,
+      timestamp,
+      ttl,
+      terms,
+      sizeBytes,
+    };
+    return { head, id, draft };
+  }
+
+  #index(range: PhysicalPartition, revision: Revision, uniqueKeys?: readonly string[]): void {
+    const { partition, id } = revision;
+    if (this.#uniqueKeys.length > 0) {
+      partition.unique ??= new Map();
+      const before = partition.items.get(id);
+      if (before !== undefined)
+        for (const unique of this.#storedUniqueKeys(before)) partition.unique.delete(unique);
+      for (const unique of uniqueKeys ?? (revision.length > 0 ? this.#storedUniqueKeys(revision) : []))
+        partition.unique.set(unique, id);
+    }
+    range.index(revision);
+    if (partition.items.size === 0) this.#partitions.delete(partition.text);
+  }
+
+  #storedUniqueKeys(revision: Revision): string[] {
+    return this.uniqueKeysIn(JSON.parse(bodyBytes(revision).toString()) as JsonObject);
+  }
+
+  #logical(key: PartitionKey, range: PhysicalPartition): LogicalPartition {
+    const known = this.#partitions.get(key.text);
+    if (known !== undefined) return known;
+    const created: LogicalPartition = {
+      text: key.text,
+      epk: key.epk,
+      physical: range,
+      items: new Map(),
+      unique: undefined,
+      sizeBytes: 0,
+      requestCharge: 0,
+    };
+    this.#partitions.set(key.text, created);
+    return created;
+  }
+
+  #countTerms(item: unknown): number {
+    try {
+      return this.#terms.count(item);
+    } catch (error) {
+      throw error instanceof RangeError ? tooDeep() : error;
+    }
+  }
+
+  #retainSince(): number {
+    const { changeFeedPolicy } = this.definition;
+    if (changeFeedPolicy === undefined) return Number.POSITIVE_INFINITY;
+    return this.#host.now() / 1000 - changeFeedPolicy.retentionDuration * 60;
+  }
+
+  #compact(range: PhysicalPartition): void {
+    const old = range.log;
+    range.rewrite(this.#host.createLog(range.id), this.#counters);
+    this.#host.save();
+    old.remove();
+  }
+
+  #moveInto(child: PhysicalPartition, parent: PhysicalPartition, middle: string): void {
+    child.lsn = parent.lsn;
+    child.trimmedLsn = parent.trimmedLsn;
+    appendMark(child.log, child, this.#counters);
+    const isLower = child.minInclusive !== middle;
+    for (const revision of parent.revisions) {
+      if (revision.partition.epk < middle !== isLower) continue;
+      const copy = copyRevision(revision, child.log);
+      child.adopt(copy);
+      copy.partition.physical = child;
+    }
+    child.log.commit();
+  }
+
+  #setRanges(ranges: PhysicalPartition[]): void {
+    this.ranges = ranges;
+    this.#lowerBounds = ranges.map((range) => range.minInclusive);
+    this.#shareBudget();
+  }
+
+  #shareBudget(): void {
+    for (const range of this.ranges) range.budget.limit = this.throughput.maximum / this.ranges.length;
+  }
+}
+
+const uniqueKeysOf = ({ uniqueKeyPolicy }: ContainerDefinition): string[][][] =>
+  uniqueKeyPolicy.uniqueKeys.map(({ paths }) => paths.map(pathSteps));

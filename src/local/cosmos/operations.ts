@@ -1,0 +1,160 @@
+import type { Change, Container } from './container.ts';
+import {
+  badRequest,
+  itemExists,
+  itemNotFound,
+  notFound,
+  partitionKeyMismatch,
+  patchConditionFailed,
+  preconditionFailed,
+} from './errors.ts';
+import { type Draft, etagOf, type JsonObject, requireItem, SYSTEM_PROPERTIES } from './item.ts';
+import { RecordKind } from './log.ts';
+import { bodyBytes, type Revision } from './partition.ts';
+import type { PartitionKey } from './partition-key.ts';
+import { applyPatch, parsePatch } from './patch.ts';
+import { createCharge, deleteCharge, patchCharge, readCharge, replaceCharge } from './request-charge.ts';
+import { compile } from './sql/index.ts';
+
+export interface ItemOperation {
+  readonly operationType: string;
+  readonly id?: string | undefined;
+  /** The item, or the patch. */
+  readonly resourceBody?: unknown;
+  readonly ifMatch?: string | undefined;
+  readonly ifNoneMatch?: string | undefined;
+}
+
+/** An item as stored, or as an earlier operation of the same transaction left it. */
+export type Version = Revision | Draft;
+
+export interface Outcome {
+  readonly statusCode: number;
+  readonly requestCharge: number;
+  /** What to store; absent for reads. */
+  readonly change?: Change;
+  /** What a read found. */
+  readonly found?: Version;
+}
+
+/**
+ * Decides what an operation does to the current version of its item, without doing it.
+ *
+ * @throws WireError with the status and charge of the failed operation
+ */
+export function evaluate(
+  container: Container,
+  key: PartitionKey,
+  operation: ItemOperation,
+  current: Version | undefined,
+): Outcome {
+  const { operationType, ifMatch } = operation;
+  if (
+    ifMatch !== undefined &&
+    ifMatch !== '*' &&
+    current !== undefined &&
+    operationType !== 'Create' &&
+    operationType !== 'Read'
+  )
+    if (etagOf(current) !== ifMatch) throw preconditionFailed();
+  switch (operationType) {
+    case 'Create':
+      return create(container, key, operation, current);
+    case 'Upsert':
+      return current === undefined
+        ? create(container, key, operation, undefined)
+        : replace(container, key, operation.resourceBody, current);
+    case 'Replace':
+      if (current === undefined) throw itemNotFound();
+      if ((operation.resourceBody as JsonObject | undefined)?.['id'] !== current.id)
+        throw badRequest('The id of the item in the body does not match the one in the address');
+      return replace(container, key, operation.resourceBody, current);
+    case 'Patch':
+      return patch(container, key, operation, current);
+    case 'Delete':
+      if (current === undefined) throw itemNotFound();
+      return {
+        statusCode: 204,
+        requestCharge: deleteCharge(current.sizeBytes, current.terms),
+        change: { kind: RecordKind.delete, before: current },
+      };
+    case 'Read':
+      return read(operation, current);
+    default:
+      throw badRequest(`The operation type '${operationType}' is not supported`);
+  }
+}
+
+function create(
+  container: Container,
+  key: PartitionKey,
+  { resourceBody }: ItemOperation,
+  current: Version | undefined,
+): Outcome {
+  requireKey(container, key, resourceBody);
+  if (current !== undefined) throw itemExists();
+  const draft = container.draft(resourceBody, undefined);
+  return {
+    statusCode: 201,
+    requestCharge: createCharge(draft.sizeBytes, draft.terms),
+    change: { kind: RecordKind.create, draft, before: undefined },
+  };
+}
+
+function replace(container: Container, key: PartitionKey, body: unknown, current: Version): Outcome {
+  requireKey(container, key, body);
+  const draft = container.draft(body, current);
+  const changed = container.changedTerms(parseItem(current), body);
+  return {
+    statusCode: 200,
+    requestCharge: replaceCharge(current.sizeBytes, draft.sizeBytes, changed),
+    change: { kind: RecordKind.replace, draft, before: current },
+  };
+}
+
+function patch(
+  container: Container,
+  key: PartitionKey,
+  { resourceBody }: ItemOperation,
+  current: Version | undefined,
+): Outcome {
+  if (current === undefined) throw itemNotFound();
+  const { operations, condition } = parsePatch(resourceBody);
+  const item = parseItem(current);
+  if (
+    condition !== undefined &&
+    compile(`SELECT * ${condition}`).execute([parseVersion(current)], {}).length === 0
+  )
+    throw patchConditionFailed();
+  applyPatch(item, operations);
+  const outcome = replace(container, key, item, current);
+  return { ...outcome, requestCharge: patchCharge(outcome.requestCharge, operations.length) };
+}
+
+function read({ ifNoneMatch }: ItemOperation, current: Version | undefined): Outcome {
+  if (current === undefined) throw notFound();
+  if (ifNoneMatch !== undefined && (ifNoneMatch === '*' || ifNoneMatch === etagOf(current)))
+    return { statusCode: 304, requestCharge: 1, found: current };
+  return { statusCode: 200, requestCharge: readCharge(current.sizeBytes), found: current };
+}
+
+function requireKey(container: Container, key: PartitionKey, body: unknown): void {
+  requireItem(body);
+  if (container.keys.textOf(body) !== key.text) throw partitionKeyMismatch();
+}
+
+/** The bytes a client gets: the stored ones, never parsed and printed again. */
+export const bytesOf = (version: Version): Buffer =>
+  'chunk' in version ? bodyBytes(version) : Buffer.from(version.json.slice(0, -1) + version.suffix);
+
+/** The item with its system properties. */
+export const parseVersion = (version: Version): JsonObject =>
+  JSON.parse(bytesOf(version).toString()) as JsonObject;
+
+/** The item as its owner wrote it. */
+function parseItem(version: Version): JsonObject {
+  if (!('chunk' in version)) return JSON.parse(version.json) as JsonObject;
+  const item = parseVersion(version);
+  for (const name of SYSTEM_PROPERTIES) delete item[name];
+  return item;
+}
