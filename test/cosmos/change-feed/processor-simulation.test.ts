@@ -4,7 +4,7 @@ import { seededRandom } from '../../../src/util/random.ts';
 import { createVirtualClock } from '../../helpers/virtual-clock.ts';
 import { createSimulatedContainer, createSimulatedLeases, type Gate } from './simulated-feed.ts';
 
-const ROUNDS = Number(process.env['COSMOS_PIPE_SIMULATION_ROUNDS'] ?? 150);
+const ROUNDS = Number(process.env['COSMOS_PIPE_SIMULATION_ROUNDS'] ?? 50);
 const FIRST_SEED = Number(process.env['COSMOS_PIPE_SIMULATION_SEED'] ?? 1);
 const EVENTS = 300;
 const KEYS = 20;
