@@ -18,6 +18,8 @@ export interface Observation {
 /** Why an item says nothing about an event: what is wrong, for a person. */
 export interface Unreadable {
   readonly id: string;
+  /** The run it belongs to, where at least that can be read. */
+  readonly run?: string;
   readonly problem: string;
 }
 
@@ -78,10 +80,10 @@ function envelopeObserver(body: NonNullable<ObservationFields['body']>): Observe
       return { id, problem: `${ENVELOPE_FIELD} names no run, key and sequence number` };
     const bodyKey = keyOf(item);
     if (bodyKey !== undefined && bodyKey !== key)
-      return { id, problem: `${body.key} is ${JSON.stringify(bodyKey)}, the event was sent as ${key}` };
+      return { id, run, problem: `${body.key} is ${JSON.stringify(bodyKey)}, the event was sent as ${key}` };
     const bodySequence = sequenceOf(item);
     if (bodySequence !== undefined && bodySequence !== sequence)
-      return { id, problem: `${body.sequence} is ${bodySequence}, the event was sent as ${sequence}` };
+      return { id, run, problem: `${body.sequence} is ${bodySequence}, the event was sent as ${sequence}` };
     return {
       run,
       key,

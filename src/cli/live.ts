@@ -1,0 +1,65 @@
+import type { Clock } from '../util/clock.ts';
+import type { Terminal } from './terminal.ts';
+
+const REDRAW_MS = 200;
+const HEARTBEAT_MS = 10_000;
+/** Without cursor and line wrap: a line that is too long is cut by the terminal instead of moving the block. */
+const BEGIN = '\u001b[?25l\u001b[?7l';
+const END = '\u001b[?7h\u001b[?25h';
+const ERASE_DOWN = '\u001b[0J';
+
+export interface LiveView {
+  /** Draws the last state once more and leaves it on the screen. */
+  stop(): void;
+}
+
+export interface LiveViewOptions {
+  /** Lines of the current state; redrawn in place where the terminal can, five times a second. */
+  frame(): readonly string[];
+  /** One line for logs, where lines cannot be redrawn, every ten seconds. */
+  heartbeat(): string;
+  readonly clock: Clock;
+}
+
+/**
+ * Shows progress on stderr: a block of lines redrawn in place on a live terminal, a heartbeat line elsewhere, nothing
+ * with `--json` or `--quiet`. ora is for one line; this is for many.
+ */
+export function startLiveView(terminal: Terminal, options: LiveViewOptions): LiveView {
+  const { clock } = options;
+  if (terminal.json || terminal.quiet) return { stop: () => {} };
+  const ended = new AbortController();
+  const repeat = async (everyMs: number, action: () => void): Promise<void> => {
+    try {
+      for (;;) {
+        await clock.sleep(everyMs, ended.signal);
+        action();
+      }
+    } catch (error) {
+      if (!ended.signal.aborted) throw error;
+    }
+  };
+  if (!terminal.live) {
+    void repeat(HEARTBEAT_MS, () => terminal.note(options.heartbeat()));
+    return { stop: () => ended.abort() };
+  }
+  const { stderr } = terminal.streams;
+  let drawn = 0;
+  const draw = (): void => {
+    const rows = Math.max(1, (stderr.rows ?? 24) - 1);
+    const lines = options.frame().slice(0, rows);
+    const up = drawn === 0 ? '' : `\u001b[${drawn}A\r`;
+    stderr.write(`${up}${ERASE_DOWN}${lines.join('\n')}\n`);
+    drawn = lines.length;
+  };
+  stderr.write(BEGIN);
+  draw();
+  void repeat(REDRAW_MS, draw);
+  return {
+    stop() {
+      ended.abort();
+      draw();
+      stderr.write(END);
+    },
+  };
+}

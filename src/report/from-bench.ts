@@ -1,0 +1,95 @@
+import { availableParallelism, cpus, totalmem } from 'node:os';
+import type { RuSummary } from '../metrics/ru-recorder.ts';
+import type { BenchResult } from '../pipeline/bench.ts';
+import { findBottleneck } from './bottleneck.ts';
+import { RUN_REPORT_VERSION, type RunEnvironment, type RunReport, type RuReport } from './run-report.ts';
+import { evaluateThresholds, type Threshold } from './thresholds.ts';
+
+/** A starved event loop delays every timestamp that this process takes. */
+const MAX_LOOP_DELAY_P99_MS = 200;
+const WRITES = ['create', 'upsert', 'replace', 'patch', 'delete'] as const;
+
+export interface BenchReportContext {
+  readonly title: string;
+  readonly toolVersion: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly thresholds: readonly Threshold[];
+}
+
+/** The report of a bench, thresholds evaluated and the limiting stage named. */
+export function reportOfBench(result: BenchResult, context: BenchReportContext): RunReport {
+  const { produce } = result;
+  const ru = ruReport(result.ru, result.provisionedRuPerSecond);
+  const bottleneck = findBottleneck(result.stages, ru);
+  const doubts = doubtsAbout(result);
+  const report: RunReport = {
+    schemaVersion: RUN_REPORT_VERSION,
+    kind: 'bench',
+    toolVersion: context.toolVersion,
+    run: result.run,
+    title: context.title,
+    startedAt: new Date(result.startedMicros / 1000).toISOString(),
+    durationMs: result.durationMs,
+    valid: doubts.length === 0,
+    doubts,
+    environment: environmentOf(context.env),
+    config: context.config,
+    load: {
+      requestedEvents: produce.offered,
+      requestedPerSecond: produce.requestedPerSecond,
+      achievedPerSecond: produce.achievedPerSecond,
+      sent: produce.sent,
+      dropped: produce.dropped,
+      late: produce.late,
+    },
+    stages: result.stages,
+    endToEnd: result.endToEnd,
+    ru,
+    verdict: result.verdict,
+    thresholds: [],
+    ...(bottleneck && { bottleneck }),
+    process: result.process,
+  };
+  return { ...report, thresholds: evaluateThresholds(report, context.thresholds) };
+}
+
+/** Machine and process that measured; `env` names CI and commit. */
+export function environmentOf(env: Readonly<Record<string, string | undefined>>): RunEnvironment {
+  const commit = env['GITHUB_SHA'] ?? env['BUILD_SOURCEVERSION'] ?? env['CI_COMMIT_SHA'];
+  return {
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    cpuModel: cpus()[0]?.model.trim() ?? 'unknown',
+    cpuCount: availableParallelism(),
+    memoryBytes: totalmem(),
+    ci: Boolean(env['CI']),
+    ...(commit !== undefined && { commit }),
+  };
+}
+
+function ruReport(ru: RuSummary, provisionedPerSecond: number | undefined): RuReport {
+  let writes = 0;
+  let charge = 0;
+  for (const kind of WRITES) {
+    writes += ru.operations[kind]?.count ?? 0;
+    charge += ru.operations[kind]?.requestCharge ?? 0;
+  }
+  return {
+    ...ru,
+    ...(provisionedPerSecond !== undefined && { provisionedPerSecond }),
+    ...(writes > 0 && { perWrite: Math.round((charge / writes) * 100) / 100 }),
+  };
+}
+
+function doubtsAbout({ produce, process, interrupted }: BenchResult): string[] {
+  const doubts = [...produce.doubts];
+  if (!produce.trustworthy && doubts.length === 0) doubts.push('the generator fell behind its schedule');
+  const delayMs = process.eventLoopDelayP99Ms;
+  if (delayMs > MAX_LOOP_DELAY_P99_MS)
+    doubts.push(
+      `the event loop of the measuring process was delayed by ${Math.round(delayMs)} ms (p99): lower --rate or use --workers`,
+    );
+  if (interrupted) doubts.push('the run was interrupted before its end');
+  return doubts;
+}

@@ -1,0 +1,71 @@
+import type { HistogramSummary } from '../metrics/histogram.ts';
+import type { ProcessSummary } from '../metrics/process-monitor.ts';
+import type { RuSummary } from '../metrics/ru-recorder.ts';
+import type { StageSummary } from '../metrics/stage-recorder.ts';
+import type { Verdict } from '../pipeline/verify.ts';
+import type { Bottleneck } from './bottleneck.ts';
+import type { ThresholdResult } from './thresholds.ts';
+
+export const RUN_REPORT_VERSION = 1;
+
+export interface RunEnvironment {
+  readonly node: string;
+  readonly platform: string;
+  readonly cpuModel: string;
+  readonly cpuCount: number;
+  readonly memoryBytes: number;
+  readonly ci: boolean;
+  /** Commit under test where the CI system names it. */
+  readonly commit?: string;
+}
+
+/** What the generator was asked for and what it did. */
+export interface LoadSummary {
+  readonly requestedEvents?: number;
+  readonly requestedPerSecond?: number;
+  readonly achievedPerSecond: number;
+  readonly sent: number;
+  /** Arrivals that the schedule asked for and the generator did not send. */
+  readonly dropped: number;
+  /** Arrivals sent noticeably after their intended time. */
+  readonly late: number;
+}
+
+/** The charge of a run against what was provisioned. */
+export interface RuReport extends RuSummary {
+  readonly provisionedPerSecond?: number;
+  /** Writes (creates, upserts, replaces, patches, deletes) only. */
+  readonly perWrite?: number;
+}
+
+/**
+ * One versioned document for every measured run; a table, Markdown, JUnit, HTML or a comparison is a rendering of it.
+ * The JSON Schema is run-report.v1.schema.json in the package; docs/report-schema.md explains the members.
+ */
+export interface RunReport {
+  readonly schemaVersion: typeof RUN_REPORT_VERSION;
+  readonly kind: 'bench' | 'verify';
+  readonly toolVersion: string;
+  /** Run id: the same as in the ledger and in the stored envelopes. */
+  readonly run: string;
+  readonly title: string;
+  /** ISO 8601. */
+  readonly startedAt: string;
+  readonly durationMs: number;
+  /** False when the figures cannot be trusted, whatever they say; `doubts` tells why. */
+  readonly valid: boolean;
+  readonly doubts: readonly string[];
+  readonly environment: RunEnvironment;
+  /** Effective settings, secrets left out. */
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly load?: LoadSummary;
+  /** In pipeline order. */
+  readonly stages: readonly StageSummary[];
+  /** From the intended send time of an event to the end of the last stage. */
+  readonly endToEnd?: HistogramSummary;
+  readonly ru?: RuReport;
+  readonly verdict?: Verdict;
+  readonly thresholds: readonly ThresholdResult[];
+  readonly bottleneck?: Bottleneck;
+  readonly process?: ProcessSummary;
+}

@@ -1,0 +1,185 @@
+import type { StageSummary } from '../metrics/stage-recorder.ts';
+import type { Anomaly, AnomalyKind, Verdict } from '../pipeline/verify.ts';
+import { formatDurationMs } from '../util/duration.ts';
+import { formatCount, formatFigure, formatMetric, formatShare } from './format.ts';
+import { metricsOf } from './metrics.ts';
+import type { RunReport, RuReport } from './run-report.ts';
+import { formatTable } from './table.ts';
+import type { ThresholdResult } from './thresholds.ts';
+
+export type Paint = (style: 'green' | 'red' | 'yellow' | 'bold' | 'dim', text: string) => string;
+
+const plain: Paint = (_, text) => text;
+
+/** Names of the anomalies as a person reads them. */
+export const ANOMALY_LABELS: Readonly<Record<AnomalyKind, string>> = {
+  lost: 'lost',
+  duplicated: 'duplicated',
+  outOfOrder: 'out of order',
+  late: 'late',
+  corrupted: 'corrupted',
+  unexpected: 'unexpected',
+};
+
+/** The report for a terminal of 80 columns: doubts and thresholds first, then the figures, then what they mean. */
+export function renderText(report: RunReport, paint: Paint = plain): string {
+  const { verdict, ru, bottleneck, thresholds, stages } = report;
+  const sections = [
+    report.valid ? [] : doubtLines(report, paint),
+    thresholds.length > 0 ? [heading('THRESHOLDS', paint), ...thresholdLines(report, paint)] : [],
+    stages.length > 0
+      ? [heading(`RESULTS, ${formatDurationMs(report.durationMs)}`, paint), ...stageLines(report)]
+      : [],
+    ru === undefined ? [] : [heading('COSMOS DB', paint), ...ruLines(ru)],
+    verdict === undefined ? [] : [heading('DELIVERY', paint), ...deliveryLines(verdict, paint)],
+    bottleneck === undefined ? [] : [`  ${paint('bold', 'bottleneck')}  ${bottleneck.sentence}`],
+    report.valid ? keptUpLines(report, paint) : [],
+  ];
+  return sections
+    .filter((lines) => lines.length > 0)
+    .map((lines) => lines.join('\n'))
+    .join('\n\n');
+}
+
+/** `lost 0   duplicated 0   out of order 0`, with `late`, `corrupted` and `unexpected` only where there are any. */
+export function anomalySummary(verdict: Verdict): string {
+  return (Object.keys(ANOMALY_LABELS) as AnomalyKind[])
+    .filter((kind) => ['lost', 'duplicated', 'outOfOrder'].includes(kind) || verdict.totals[kind] > 0)
+    .map((kind) => `${ANOMALY_LABELS[kind]} ${formatCount(verdict.totals[kind])}`)
+    .join('   ');
+}
+
+function heading(text: string, paint: Paint): string {
+  return `  ${paint('bold', text)}\n`;
+}
+
+function doubtLines(report: RunReport, paint: Paint): string[] {
+  return [
+    `  ${paint('yellow', '! these results are not trustworthy')}`,
+    ...report.doubts.map((doubt) => `    ${doubt}`),
+  ];
+}
+
+function keptUpLines({ load, process }: RunReport, paint: Paint): string[] {
+  if (load === undefined) return [];
+  const delay =
+    process === undefined ? '' : `, event-loop delay p99 ${formatDurationMs(process.eventLoopDelayP99Ms)}`;
+  return [
+    `  ${paint('green', '✓')} the generator kept up: ${formatCount(load.dropped)} dropped, ${formatCount(load.late)} late arrivals${delay}`,
+  ];
+}
+
+function thresholdLines(report: RunReport, paint: Paint): string[] {
+  const rows = report.thresholds.map((threshold) => [
+    threshold.ok ? paint('green', '✓') : paint('red', '✗'),
+    threshold.expression,
+    thresholdActual(report, threshold),
+  ]);
+  return formatTable(rows, { indent: 4, left: [0, 1] });
+}
+
+/** What was measured for a threshold, with its unit. */
+export function thresholdActual(report: RunReport, { metric, aggregation, actual }: ThresholdResult): string {
+  const known = metricsOf(report).get(metric);
+  if (known === undefined || actual === undefined) return 'not measured';
+  return formatMetric(actual, known.unit, aggregation);
+}
+
+function stageLines(report: RunReport): string[] {
+  const { stages, endToEnd } = report;
+  const header = ['STAGE', 'COUNT', 'RATE/S', 'P50', 'P90', 'P99', 'P99.9', 'MAX', 'ERRORS'];
+  const rows = stages.map((stage: StageSummary) => [
+    stage.name,
+    formatCount(stage.done),
+    formatCount(stage.donePerSecond),
+    ...percentiles(stage.latency),
+    formatCount(stage.failed),
+  ]);
+  const last = stages.at(-1);
+  if (endToEnd !== undefined && last !== undefined)
+    rows.push([
+      'end to end',
+      formatCount(endToEnd.count),
+      formatCount(last.donePerSecond),
+      ...percentiles(endToEnd),
+      '',
+    ]);
+  return [
+    ...formatTable([header, ...rows], { indent: 4 }),
+    '    latency: from the intended send time of an event to the end of the stage',
+  ];
+}
+
+function percentiles(latency: StageSummary['latency']): string[] {
+  if (latency.count === 0) return ['-', '-', '-', '-', '-'];
+  return [latency.p50Ms, latency.p90Ms, latency.p99Ms, latency.p999Ms, latency.maxMs].map(formatDurationMs);
+}
+
+function ruLines(ru: RuReport): string[] {
+  const { provisionedPerSecond: provisioned } = ru;
+  const hottest = hottestRange(ru);
+  const rows = [
+    [
+      'consumed',
+      `${formatCount(ru.requestCharge)} RU`,
+      ru.perWrite === undefined ? '' : `${formatFigure(ru.perWrite)} RU/write`,
+      `${formatCount(ru.perSecond)} RU/s avg`,
+    ],
+    ...(provisioned === undefined
+      ? []
+      : [
+          [
+            'provisioned',
+            `${formatCount(provisioned)} RU/s`,
+            `${formatShare(ru.perSecond / provisioned)} avg`,
+            `${formatShare(ru.busiestPerSecond / provisioned)} busiest second`,
+          ],
+        ]),
+    ['throttled (429)', formatCount(ru.throttled), hottest ?? '', ''],
+  ];
+  return formatTable(rows, { indent: 4, left: [0, 1, 2, 3] });
+}
+
+/** Share of the hottest partition key range against the fair share. */
+function hottestRange({ ranges }: RuReport): string | undefined {
+  const named = Object.entries(ranges).filter(([id]) => id !== '*');
+  const total = named.reduce((sum, [, range]) => sum + range.requestCharge, 0);
+  const hottest = Math.max(0, ...named.map(([, range]) => range.requestCharge));
+  if (named.length < 2 || total === 0) return undefined;
+  return `hottest range ${formatShare(hottest / total)} (fair ${formatShare(1 / named.length)})`;
+}
+
+function deliveryLines(verdict: Verdict, paint: Paint): string[] {
+  const found = verdict.places.map(({ place, events }) => `${PLACE_LABELS[place]} ${formatCount(events)}`);
+  const redelivered = verdict.places.find(({ place }) => place === 'feed')?.redelivered ?? 0;
+  const mark = verdict.ok ? paint('green', '✓') : paint('red', '✗');
+  const injected = Object.entries(verdict.injected).map(([kind, count]) => `${kind} ${formatCount(count)}`);
+  return [
+    `    ${acknowledgedLabel(verdict)} ${formatCount(verdict.acknowledged)}   ${found.join('   ')}`,
+    `  ${mark} ${anomalySummary(verdict)}   (per partition key)`,
+    ...(redelivered > 0
+      ? [`    delivered again by the feed: ${formatCount(redelivered)}, each an overwrite`]
+      : []),
+    ...(injected.length > 0 ? [`    injected on purpose: ${injected.join('   ')}`] : []),
+    ...(verdict.ledger === 'incomplete'
+      ? ['    the ledger is incomplete: its producer did not end in order']
+      : []),
+    ...verdict.examples.slice(0, 10).map((example) => `    ${anomalyLine(example)}`),
+  ];
+}
+
+const PLACE_LABELS = { store: 'stored', feed: 'in feed', cache: 'cached' } as const;
+
+function acknowledgedLabel({ ledger }: Verdict): string {
+  return ledger === 'none' ? 'expected' : 'acknowledged';
+}
+
+/** `lost: device-7 #41 to #48, last seen in event hub (acknowledged by ..., found nowhere after it)`. */
+export function anomalyLine(anomaly: Anomaly): string {
+  const { kind, key, sequence, untilSequence, id, lastSeen, detail } = anomaly;
+  const event =
+    sequence < 0
+      ? `item ${id}`
+      : `${key} #${sequence}${untilSequence === undefined ? '' : ` to #${untilSequence}`}`;
+  return `${ANOMALY_LABELS[kind]}: ${event}, last seen in ${lastSeen}: ${detail}`;
+}
