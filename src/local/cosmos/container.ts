@@ -267,7 +267,10 @@ export class Container {
   expire(limit: number): void {
     if (this.definition.defaultTtl === undefined) return;
     for (const range of this.ranges) {
-      const due = range.revisions.slice(0, limit).filter((one) => !one.superseded && this.isExpired(one));
+      const from = range.sweptTo < range.revisions.length ? range.sweptTo : 0;
+      range.sweptTo = from + limit;
+      const looked = range.revisions.slice(from, from + limit);
+      const due = looked.filter((one) => !one.superseded && this.isExpired(one));
       for (const before of due) this.store(before.partition, [{ kind: RecordKind.expire, before }]);
       if (due.length > 0) this.commit(range);
     }

@@ -27,7 +27,10 @@ export function createHttpServer(options: HttpOptions): Server {
       if (length <= MAX_BODY_BYTES) chunks.push(chunk);
     });
     request.on('end', () => {
-      if (length > MAX_BODY_BYTES) return send(response, errorReply(tooLarge()));
+      if (length > MAX_BODY_BYTES) {
+        send(response, errorReply(tooLarge()));
+        return;
+      }
       const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
       if (options.faults.any) disturb(options, request, response, body);
       else answer(options, request, response, body);
@@ -44,8 +47,10 @@ function answer(
   body: Buffer,
 ): void {
   const path = pathOf(request.url ?? '/');
-  if (path === undefined)
-    return send(response, errorReply(badRequest('The request path is not properly encoded')));
+  if (path === undefined) {
+    send(response, errorReply(badRequest('The request path is not properly encoded')));
+    return;
+  }
   const { method = 'GET', headers } = request;
   send(response, options.handle({ method, path, headers, body, authority: headers.host ?? '' }));
 }
@@ -67,8 +72,8 @@ function disturb(
     else answer(options, request, response, body);
   };
   const latency = faults.draw('latency');
-  if (latency === undefined) return proceed();
-  clock.sleep(latency.delayMs, signal).then(proceed, () => request.socket.destroy());
+  if (latency === undefined) proceed();
+  else clock.sleep(latency.delayMs, signal).then(proceed, () => request.socket.destroy());
 }
 
 function send(response: ServerResponse, { status, headers, body }: WireReply): void {

@@ -55,7 +55,10 @@ export async function startCosmos(options: CosmosOptions = {}): Promise<CosmosSe
 
   const scaleOut = (entry: ContainerEntry): void => {
     if (entry.container.ranges.length >= requiredPartitions(entry.container.throughput)) return;
-    if (splitDelayMs === 0) return entry.container.splitForThroughput();
+    if (splitDelayMs === 0) {
+      entry.container.splitForThroughput();
+      return;
+    }
     entry.offer.pending = true;
     clock.sleep(splitDelayMs, stopping.signal).then(
       () => {

@@ -55,6 +55,8 @@ export class PhysicalPartition {
   liveItems = 0;
   /** Bytes of items that a read can see, bodies only. */
   liveBytes = 0;
+  /** How far the search for expired items got in `revisions`. */
+  sweptTo = 0;
   /** Everything up to here is no longer in the full-fidelity feed. */
   trimmedLsn = 0;
   /** Bytes of bodies that the index no longer refers to. */

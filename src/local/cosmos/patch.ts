@@ -38,32 +38,43 @@ export function applyPatch(item: JsonObject, operations: readonly PatchOperation
   });
 }
 
-function applyOne(item: JsonObject, { op, path, value, from }: PatchOperation): void {
-  const steps = pointer(path);
-  const target = parentOf(item, steps, op);
-  const last = steps.at(-1) as string;
-  switch (op.toLowerCase()) {
-    case 'add':
-      return insert(target, last, required(value, op));
-    case 'set':
-      return Array.isArray(target) && last !== '-'
-        ? overwrite(target, last, required(value, op), op)
-        : insert(target, last, required(value, op));
-    case 'replace':
-      requireExisting(target, last, op);
-      return overwrite(target, last, required(value, op), op);
-    case 'remove':
-      requireExisting(target, last, op);
-      return remove(target, last);
-    case 'incr':
-    case 'increment':
-      return increment(target, last, value);
-    case 'move':
-      return move(item, from, steps);
-    default:
-      throw new RangeError(`the operation '${op}' is not one of add, set, replace, remove, incr, move`);
-  }
+function applyOne(item: JsonObject, operation: PatchOperation): void {
+  const name = operation.op.toLowerCase();
+  const apply = Object.hasOwn(APPLY, name) ? APPLY[name] : undefined;
+  if (apply === undefined)
+    throw new RangeError(
+      `the operation '${operation.op}' is not one of add, set, replace, remove, incr, move`,
+    );
+  const steps = pointer(operation.path);
+  apply({ item, operation, steps, last: steps.at(-1) as string, target: parentOf(item, steps, name) });
 }
+
+interface Step {
+  readonly item: JsonObject;
+  readonly operation: PatchOperation;
+  readonly steps: readonly string[];
+  readonly last: string;
+  readonly target: Parent;
+}
+
+const APPLY: Readonly<Record<string, (step: Step) => void>> = {
+  add: ({ target, last, operation }) => insert(target, last, required(operation)),
+  set({ target, last, operation }) {
+    if (Array.isArray(target) && last !== '-') overwrite(target, last, required(operation));
+    else insert(target, last, required(operation));
+  },
+  replace({ target, last, operation }) {
+    requireExisting(target, last, operation.op);
+    overwrite(target, last, required(operation));
+  },
+  remove({ target, last, operation }) {
+    requireExisting(target, last, operation.op);
+    remove(target, last);
+  },
+  incr: ({ target, last, operation }) => increment(target, last, operation.value),
+  increment: ({ target, last, operation }) => increment(target, last, operation.value),
+  move: ({ item, steps, operation }) => move(item, operation.from, steps),
+};
 
 type Parent = JsonObject | unknown[];
 
@@ -105,10 +116,10 @@ function insert(target: Parent, last: string, value: unknown): void {
   else target.splice(arrayIndex(target, last, target.length), 0, value);
 }
 
-function overwrite(target: Parent, last: string, value: unknown, op: string): void {
-  if (!Array.isArray(target)) return define(target, last, value);
-  if (target.length === 0) throw new RangeError(`${op} cannot address an element of an empty array`);
-  target[arrayIndex(target, last, target.length - 1)] = value;
+function overwrite(target: Parent, last: string, value: unknown): void {
+  if (!Array.isArray(target)) define(target, last, value);
+  else if (target.length === 0) throw new RangeError('there is no element to replace in an empty array');
+  else target[arrayIndex(target, last, target.length - 1)] = value;
 }
 
 /** Own property even when the name is `__proto__`. */
@@ -126,7 +137,7 @@ function increment(target: Parent, last: string, by: unknown): void {
   const current = child(target, last);
   if (current !== undefined && typeof current !== 'number')
     throw new RangeError(`the value at '${last}' is not a number`);
-  overwrite(target, last, (current ?? 0) + by, 'incr');
+  overwrite(target, last, (current ?? 0) + by);
 }
 
 function move(item: JsonObject, from: string | undefined, to: readonly string[]): void {
@@ -146,7 +157,7 @@ function requireExisting(target: Parent, last: string, op: string): void {
     throw new RangeError(`${op} operation cannot be applied: there is nothing at '${last}'`);
 }
 
-function required(value: unknown, op: string): unknown {
+function required({ op, value }: PatchOperation): unknown {
   if (value === undefined) throw new RangeError(`${op} needs a value`);
   return value;
 }

@@ -71,7 +71,10 @@ function hottestByRange(partitions: Iterable<LogicalPartition>): Map<string, Hot
   const byRange = new Map<string, HotKeys>();
   for (const { physical, text, requestCharge } of partitions) {
     let keys = byRange.get(physical.id);
-    if (keys === undefined) byRange.set(physical.id, (keys = []));
+    if (keys === undefined) {
+      keys = [];
+      byRange.set(physical.id, keys);
+    }
     if (keys.length === HOTTEST && requestCharge <= (keys.at(-1)?.requestCharge ?? 0)) continue;
     keys.push({ partitionKey: text, requestCharge });
     keys.sort((a, b) => b.requestCharge - a.requestCharge);

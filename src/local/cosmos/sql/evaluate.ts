@@ -171,14 +171,14 @@ function junction(left: Evaluate, right: Evaluate, row: Row, decides: boolean): 
 const equality = (x: unknown, y: unknown): boolean | undefined =>
   x === undefined || y === undefined ? undefined : equal(x, y);
 
-function like(value: Evaluate, pattern: Evaluate, escape: string | undefined): Evaluate {
+function like(value: Evaluate, pattern: Evaluate, escapeCharacter: string | undefined): Evaluate {
   let compiledFor: string | undefined;
   let expression = /^$/;
   return (row) => {
     const [subject, template] = [value(row), pattern(row)];
     if (typeof subject !== 'string' || typeof template !== 'string') return undefined;
     if (template !== compiledFor) {
-      expression = likeExpression(template, escape);
+      expression = likeExpression(template, escapeCharacter);
       compiledFor = template;
     }
     return expression.test(subject);
@@ -186,12 +186,12 @@ function like(value: Evaluate, pattern: Evaluate, escape: string | undefined): E
 }
 
 /** `%` any text, `_` one character, `[a-z]` and `[^a-z]` one of a set. */
-function likeExpression(template: string, escape: string | undefined): RegExp {
+function likeExpression(template: string, escapeCharacter: string | undefined): RegExp {
   let source = '';
   for (let at = 0; at < template.length; at++) {
     const character = template[at] as string;
     const end = character === '[' ? template.indexOf(']', at) : -1;
-    if (character === escape) source += literal(template[++at] ?? '');
+    if (character === escapeCharacter) source += literal(template[++at] ?? '');
     else if (character === '%') source += '[\\s\\S]*';
     else if (character === '_') source += '[\\s\\S]';
     else if (end > at) {

@@ -63,7 +63,8 @@ class Parser {
     const groupBy = this.#takeBoth('GROUP', 'BY') ? this.#list() : [];
     const orderBy = this.#takeBoth('ORDER', 'BY') ? this.#orders() : [];
     const offset = this.#take('OFFSET') ? this.#primary() : undefined;
-    const limit = offset !== undefined ? (this.#need('LIMIT'), this.#primary()) : undefined;
+    if (offset !== undefined) this.#need('LIMIT');
+    const limit = offset === undefined ? undefined : this.#primary();
     return { type: 'query', distinct, top, select, sources, where, groupBy, orderBy, offset, limit };
   }
 
@@ -77,7 +78,7 @@ class Parser {
 
   #select(): Query['select'] {
     if (this.#take('*')) return '*';
-    if (this.#is('VALUE') && !['.', ',', 'FROM', 'end', '['].includes(this.#peek(1).kind)) {
+    if (this.#is('VALUE') && !['.', ',', 'FROM', 'end'].includes(this.#peek(1).kind)) {
       this.#at++;
       return this.expression();
     }

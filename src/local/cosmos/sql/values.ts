@@ -38,7 +38,7 @@ export function equal(a: unknown, b: unknown): boolean {
 export function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   if (!isObject(value)) return value === undefined ? 'undefined' : JSON.stringify(value);
-  const keys = Object.keys(value).sort();
+  const keys = Object.keys(value).sort((a, b) => (a < b ? -1 : 1));
   return `{${keys.map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(',')}}`;
 }
 
