@@ -7,6 +7,11 @@ export const manifest: Manifest = {
     group: 'Develop:',
     load: () => import('./local.ts'),
   },
+  produce: {
+    summary: 'send a seeded load to an event hub',
+    group: 'Pipeline:',
+    load: () => import('./produce.ts'),
+  },
   ingest: {
     summary: 'store the events of an event hub in Cosmos DB',
     group: 'Pipeline:',

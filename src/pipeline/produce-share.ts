@@ -41,7 +41,7 @@ export interface ShareOptions extends ProduceOptions {
 }
 
 const DEFAULTS = {
-  batchBytes: 256 * 1024,
+  batchBytes: 1024 * 1024,
   batchEvents: 2_000,
   lingerMs: 5,
   bufferBytes: 64 * 1024 * 1024,
