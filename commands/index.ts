@@ -27,4 +27,19 @@ export const manifest: Manifest = {
     group: 'Pipeline:',
     load: () => import('./tail-feed.ts'),
   },
+  warm: {
+    summary: 'fill a Redis cache from a container',
+    group: 'Cache:',
+    load: () => import('./warm.ts'),
+  },
+  flush: {
+    summary: 'delete the keys of a prefix from a Redis cache',
+    group: 'Cache:',
+    load: () => import('./flush.ts'),
+  },
+  bench: {
+    summary: 'load the whole pipeline at once and verify the result',
+    group: 'Measure:',
+    load: () => import('./bench.ts'),
+  },
 };

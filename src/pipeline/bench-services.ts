@@ -3,7 +3,7 @@ import { createCacheWriter } from '../cache/writer.ts';
 import type { CosmosTarget, EventHubsTarget, RedisTarget } from '../config/targets.ts';
 import { openChangeFeed } from '../cosmos/change-feed/reader.ts';
 import { type CosmosConnection, openCosmos } from '../cosmos/client.ts';
-import { type ContainerSpec, provision, throughputOf } from '../cosmos/containers.ts';
+import { type ContainerSpec, provision, readContainer, throughputOf } from '../cosmos/containers.ts';
 import { queryPages, type StoredItem } from '../cosmos/items.ts';
 import { openHubReader } from '../eventhubs/backlog.ts';
 import { memoryCheckpointStore } from '../eventhubs/checkpoint-memory.ts';
@@ -29,8 +29,8 @@ export interface BenchServiceOptions {
   readonly run: string;
   readonly clock: Clock;
   readonly workload: WorkloadInput;
-  /** How the container is made when it is missing. */
-  readonly container: ContainerSpec;
+  /** How the container is made when it is missing; without it the container must exist. */
+  readonly container?: ContainerSpec;
   /** Threads of the producer. */
   readonly producerWorkers?: number;
   readonly produceLimits?: ProduceLimits;
@@ -55,7 +55,10 @@ export async function openBenchStages(
   const { clock, run } = options;
   const { eventHubs, cosmos, redis } = services;
   const connection = await openCosmos(cosmos);
-  const { created, partitionKey } = await provision(connection, options.container);
+  const { created, partitionKey } =
+    options.container === undefined
+      ? { ...(await readContainer(connection)), created: false }
+      : await provision(connection, options.container);
   const { ruPerSecond } = await throughputOf(connection);
   const checkpoints = await checkpointsAtTheEnd(eventHubs, clock);
   return {
@@ -127,7 +130,7 @@ async function openBenchCache(
     clock,
   });
   const paths = partitionKeyPaths.map((path) => path.slice(1).split('/'));
-  const keyOf = (item: StoredItem | Readonly<Record<string, unknown>>): unknown => {
+  const keyOf = (item: Readonly<Record<string, unknown>>): unknown => {
     const components = paths.map((names) => valueAt(item, names));
     return components.length === 1 ? components[0] : components;
   };

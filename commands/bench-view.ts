@@ -1,0 +1,116 @@
+import type { StageSnapshot } from '../src/metrics/stage-recorder.ts';
+import type { BenchSnapshot } from '../src/pipeline/bench.ts';
+import { formatCount } from '../src/report/format.ts';
+import { formatTable } from '../src/report/table.ts';
+import { formatDurationMs } from '../src/util/duration.ts';
+
+const BAR_WIDTH = 30;
+/** Rates are shown over this long, so that the figures can be read. */
+const RATE_WINDOW_MS = 1_000;
+
+export interface BenchView {
+  frame(): readonly string[];
+  heartbeat(): string;
+}
+
+interface Reading {
+  readonly elapsedMs: number;
+  readonly done: readonly number[];
+  readonly requestCharge: number;
+}
+
+/** Turns snapshots into the live block and the heartbeat line. `expectedEvents` is unknown for open-ended loads. */
+export function benchView(
+  snapshot: () => BenchSnapshot,
+  load: { readonly expectedEvents?: number; readonly provisionedRuPerSecond?: number },
+): BenchView {
+  const readings: Reading[] = [];
+
+  const read = (): {
+    readonly now: BenchSnapshot;
+    readonly rates: readonly number[];
+    readonly ruPerSecond: number;
+  } => {
+    const now = snapshot();
+    const { elapsedMs, requestCharge, stages } = now;
+    readings.push({ elapsedMs, requestCharge, done: stages.map((stage) => stage.done) });
+    while (readings.length > 2 && elapsedMs - (readings[1]?.elapsedMs ?? 0) > RATE_WINDOW_MS)
+      readings.shift();
+    const [first] = readings;
+    const seconds = (elapsedMs - (first?.elapsedMs ?? elapsedMs)) / 1000;
+    const perSecond = (count: number, before: number | undefined): number =>
+      seconds > 0 ? (count - (before ?? 0)) / seconds : 0;
+    return {
+      now,
+      rates: stages.map((stage, index) => perSecond(stage.done, first?.done[index])),
+      ruPerSecond: perSecond(requestCharge, first?.requestCharge),
+    };
+  };
+
+  return {
+    frame() {
+      const { now, rates, ruPerSecond } = read();
+      const header = ['STAGE', 'DONE', 'DONE/S', 'BACKLOG', 'P50', 'P99', 'ERRORS'];
+      const rows = now.stages.map((stage, index) => [
+        stage.name,
+        formatCount(stage.done),
+        formatCount(rates[index] ?? 0),
+        index === 0 ? '-' : formatCount(backlog(now.stages, index)),
+        latency(stage.latencyP50Ms),
+        latency(stage.latencyP99Ms),
+        formatCount(stage.failed),
+      ]);
+      return [
+        ` ${now.phase} ${progress(now, load.expectedEvents)}`,
+        '',
+        ...formatTable([header, ...rows], { indent: 1 }),
+        '',
+        ` ${ruText(ruPerSecond, now.throttled, load.provisionedRuPerSecond)}`,
+      ];
+    },
+    heartbeat() {
+      const { now, rates } = read();
+      const last = now.stages.at(-1);
+      return [
+        clockTime(now.elapsedMs),
+        now.phase,
+        `done ${formatCount(last?.done ?? 0)}, ${formatCount(rates.at(-1) ?? 0)}/s`,
+        ` backlog ${formatCount((now.stages[0]?.done ?? 0) - (last?.done ?? 0))}`,
+        ` e2e p99 ${latency(last?.latencyP99Ms ?? 0)}`,
+        ` 429s ${formatCount(now.throttled)}`,
+        ` errors ${formatCount(now.stages.reduce((sum, { failed }) => sum + failed, 0))}`,
+      ].join(' ');
+    },
+  };
+}
+
+function backlog(stages: readonly StageSnapshot[], index: number): number {
+  return Math.max(0, (stages[index - 1]?.done ?? 0) - (stages[index]?.done ?? 0));
+}
+
+function progress({ elapsedMs, stages }: BenchSnapshot, expected: number | undefined): string {
+  const done = stages.at(-1)?.done ?? 0;
+  if (expected === undefined || expected === 0) return clockTime(elapsedMs);
+  const share = Math.min(1, done / expected);
+  const filled = Math.round(share * BAR_WIDTH);
+  const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`;
+  return `${clockTime(elapsedMs)} [${bar}] ${Math.floor(share * 100)}%   ${formatCount(done)} of ${formatCount(expected)} events`;
+}
+
+function ruText(ruPerSecond: number, throttled: number, provisioned: number | undefined): string {
+  const share =
+    provisioned === undefined
+      ? ''
+      : ` of ${formatCount(provisioned)} (${((ruPerSecond / provisioned) * 100).toFixed(1)}%)`;
+  return `cosmos ${formatCount(ruPerSecond)} RU/s${share}   429s ${formatCount(throttled)}`;
+}
+
+function latency(ms: number): string {
+  return ms === 0 ? '-' : formatDurationMs(ms);
+}
+
+/** `00:37`. */
+function clockTime(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  return `${String(Math.floor(seconds / 60)).padStart(2, '0')}:${String(seconds % 60).padStart(2, '0')}`;
+}
