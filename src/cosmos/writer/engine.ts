@@ -59,6 +59,11 @@ const OPERATION_OVERHEAD_BYTES = 200;
 const ENCODING_OVERHEAD_BYTES = 120;
 const FIRST_BACKOFF_MS = 20;
 const LONGEST_BACKOFF_MS = 5_000;
+/**
+ * After a 429 a range pauses at least this long, however soon the service would take the next operation: budgets are per
+ * second, so nothing is lost, and requests of one or two operations cost more than they carry.
+ */
+const LEAST_PAUSE_MS = 25;
 /** A single operation that keeps failing with 449 or 5xx is delayed by up to this. */
 const LONGEST_REST_MS = 1_000;
 /** How long a refused operation makes its range send each key once per request (see takeBatch). */
@@ -428,10 +433,7 @@ export class WriterEngine implements BulkWriter {
     this.#options.recorder?.throttled(count);
     this.#options.ru?.throttled(range.id, count);
     range.window.narrow(startedAt, now, stored);
-    range.pausedUntil = Math.max(
-      range.pausedUntil,
-      now + (retryAfterMs > 0 ? retryAfterMs : FIRST_BACKOFF_MS),
-    );
+    range.pausedUntil = Math.max(range.pausedUntil, now + Math.max(LEAST_PAUSE_MS, retryAfterMs));
   }
 
   /** False when the range has failed for so long that there is no point in trying again. */

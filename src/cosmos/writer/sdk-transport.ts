@@ -18,12 +18,12 @@ interface BulkContext {
 }
 
 /**
- * The SDK's internal request for one range, or `undefined` when this version of the SDK has moved it. The only place that
+ * The SDK's internal request for one range, or null when this version of the SDK has moved it. The only place that
  * reaches into the SDK (`Items.clientContext.bulk` of @azure/cosmos 4.9); test/cosmos/sdk-transport.test.ts guards it.
  */
-export function bulkContextOf(connection: CosmosConnection): BulkContext | undefined {
+export function bulkContextOf(connection: CosmosConnection): BulkContext | null {
   const { clientContext } = connection.container.items as unknown as { clientContext?: Partial<BulkContext> };
-  return typeof clientContext?.bulk === 'function' ? (clientContext as BulkContext) : undefined;
+  return typeof clientContext?.bulk === 'function' ? (clientContext as BulkContext) : null;
 }
 
 /**
@@ -33,10 +33,10 @@ export function bulkContextOf(connection: CosmosConnection): BulkContext | undef
  */
 export async function createSdkTransport(
   connection: CosmosConnection,
-  context = bulkContextOf(connection),
+  context: BulkContext | null = bulkContextOf(connection),
 ): Promise<BulkTransport> {
   return {
-    send: context === undefined ? sendPublicly(connection) : await sendDirectly(connection, context),
+    send: context === null ? sendPublicly(connection) : await sendDirectly(connection, context),
     ranges: () => partitionKeyRanges(connection),
   };
 }
