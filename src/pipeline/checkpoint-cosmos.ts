@@ -108,9 +108,12 @@ export function documentCheckpointStore(
         ...(checkpoint.hubCreatedMs === undefined ? {} : { hubCreatedMs: checkpoint.hubCreatedMs }),
       };
       for (;;) {
+        const known = seen.get(cacheKey);
+        // What is remembered may be outdated by a reset, so only a fresh read is a reason not to write.
         const current =
-          seen.get(cacheKey) ??
-          ((await documents.read(id, scope)) as StoredDocument<CheckpointDocument> | undefined);
+          known !== undefined && known.document.sequenceNumber <= checkpoint.sequenceNumber
+            ? known
+            : ((await documents.read(id, scope)) as StoredDocument<CheckpointDocument> | undefined);
         if (current !== undefined && current.document.sequenceNumber > checkpoint.sequenceNumber) return;
         const written =
           current === undefined
