@@ -12,6 +12,7 @@ import {
 } from '../src/cli/options.ts';
 import type { Targets } from '../src/config/targets.ts';
 import type { ContainerSpec } from '../src/cosmos/containers.ts';
+import { parseRuBudget } from '../src/cosmos/writer/ru-budget.ts';
 import { startBench } from '../src/pipeline/bench.ts';
 import { openBenchStages } from '../src/pipeline/bench-services.ts';
 import { formatCount } from '../src/report/format.ts';
@@ -85,7 +86,7 @@ const options = {
     fallback: 'all',
     ...pipeline,
   }),
-  maxRu: opt.text({
+  maxRu: opt.custom(parseRuBudget, {
     flags: '--max-ru <n|share>',
     description: 'let ingest stay within 4000 RU/s, or 40% of what is provisioned',
     ...pipeline,
@@ -157,7 +158,7 @@ async function bench(values: Values, context: CommandContext): Promise<ExitCode>
       workload,
       ...(container && { container }),
       producerWorkers: values.producerWorkers,
-      ...(values.maxRu !== undefined && { ingestLimits: { maxRu: values.maxRu } }),
+      ...(values.maxRu !== undefined && { ingestLimits: { ruBudget: values.maxRu } }),
       onProblem: (message) => terminal.note(message),
     },
   );
