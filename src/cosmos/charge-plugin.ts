@@ -43,6 +43,8 @@ function operationOf(context: RequestContext): RuOperation {
   if (String(context.resourceType) !== 'docs') return 'metadata';
   const headers = (context.headers ?? {}) as Headers;
   if (headers['A-IM'] !== undefined || headers['a-im'] !== undefined) return 'changeFeed';
+  // The SDK asks for a query's plan in the guise of a read.
+  if (headers['x-ms-cosmos-is-query-plan-request'] !== undefined) return 'query';
   switch (String(context.operationType)) {
     case 'create':
     case 'upsert':

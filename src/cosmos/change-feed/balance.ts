@@ -15,31 +15,35 @@ export interface BalancePlan {
 
 /**
  * One process's next step towards even shares, from what everybody can see. Free leases are taken at once up to the larger
- * share, ceil(leases / processes), so that none stays unread; owned ones are only asked for, up to the smaller share, from
- * the processes that hold most. Every process that runs this ends within one lease of every other.
+ * share, ceil(leases / processes), so that none stays unread; owned ones are asked for, from whoever holds most, as long as
+ * that holds at least two more. Processes that all do this end within one lease of each other.
  */
 export function planBalance(leases: readonly LeaseState[], me: string): BalancePlan {
   const held = new Map<string, number>([[me, 0]]);
-  for (const { owner } of leases) if (owner !== undefined) held.set(owner, (held.get(owner) ?? 0) + 1);
-  const smallShare = Math.floor(leases.length / held.size);
-  const largeShare = Math.ceil(leases.length / held.size);
-  const mine = held.get(me) ?? 0;
+  for (const { owner } of leases) if (owner !== undefined) held.set(owner, 0);
+  const add = (process: string, count: number): void => {
+    held.set(process, (held.get(process) ?? 0) + count);
+  };
+  // A lease on its way counts for the process that asked for it.
+  for (const { owner, requestedBy } of leases)
+    if (owner !== undefined) add(requestedBy !== undefined && held.has(requestedBy) ? requestedBy : owner, 1);
+  const share = Math.ceil(leases.length / held.size);
+  const mine = (): number => held.get(me) ?? 0;
 
   const free = leases.filter(({ owner }) => owner === undefined);
-  const take = free.slice(0, Math.max(0, largeShare - mine)).map(({ id }) => id);
+  const take = free.slice(0, Math.max(0, share - mine())).map(({ id }) => id);
+  add(me, take.length);
 
-  const coming = leases.filter(({ owner, requestedBy }) => owner !== me && requestedBy === me).length;
   const request: string[] = [];
-  for (let missing = smallShare - mine - take.length - coming; missing > 0; missing--) {
-    const candidate = leases
-      .filter(({ id, owner, requestedBy }) => {
-        const isAvailable = owner !== undefined && owner !== me && requestedBy === undefined;
-        return isAvailable && (held.get(owner) ?? 0) > smallShare && !request.includes(id);
-      })
-      .sort((a, b) => (held.get(b.owner ?? '') ?? 0) - (held.get(a.owner ?? '') ?? 0))[0];
-    if (candidate?.owner === undefined) break;
-    held.set(candidate.owner, (held.get(candidate.owner) ?? 0) - 1);
-    request.push(candidate.id);
+  while (mine() < share) {
+    const [donor, most] = [...held].reduce((a, b) => (b[1] > a[1] ? b : a));
+    const lease = leases.find(
+      ({ id, owner, requestedBy }) => owner === donor && requestedBy === undefined && !request.includes(id),
+    );
+    if (most - mine() < 2 || lease === undefined) break;
+    add(donor, -1);
+    add(me, 1);
+    request.push(lease.id);
   }
   return { take, request };
 }

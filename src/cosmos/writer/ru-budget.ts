@@ -13,9 +13,9 @@ export interface RangeBudget {
 }
 
 /** Most that can be saved up: longer pauses of the process are not made up for by a burst that the service would refuse. */
-const SAVED_SECONDS = 0.5;
+const SAVED_SECONDS = 0.25;
 /** Largest part of a second's budget in one request, so that one batch does not eat several seconds of a small budget. */
-const REQUEST_SECONDS = 0.25;
+const REQUEST_SECONDS = 0.1;
 /** First guess for a 1 KB write with default indexing (facts: Microsoft's table, 5 to 13 RU); corrected by the first answer. */
 const FIRST_GUESS_RU = 8;
 
@@ -25,7 +25,7 @@ const FIRST_GUESS_RU = 8;
  */
 export function createRangeBudget(ruPerSecond: number, now: number): RangeBudget {
   let share = ruPerSecond;
-  let level = share * SAVED_SECONDS;
+  let level = share * REQUEST_SECONDS;
   let filledAt = now;
   let perOperation = FIRST_GUESS_RU;
   const fill = (time: number): void => {

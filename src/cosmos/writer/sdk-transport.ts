@@ -85,7 +85,7 @@ function sendPublicly({ container }: CosmosConnection): BulkTransport['send'] {
         { continueOnError },
         { contentResponseOnWriteEnabled: false },
       );
-      return { replies: replies as readonly OperationReply[] };
+      return { replies: [...replies] as readonly OperationReply[] };
     } catch (error) {
       // `items.bulk` turns a failed request into an Error without a code; its text starts with the service's message.
       const failure = describeFailure(error);
