@@ -1,3 +1,4 @@
+export { loadOfficialConfig } from './official-config.ts';
 export type {
   EventHubsOptions,
   EventHubsService,

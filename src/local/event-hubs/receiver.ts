@@ -23,7 +23,8 @@ export class Receiver {
   readonly #withMetrics: boolean;
   readonly #gone = new AbortController();
   #sequence: number;
-  #held: boolean = false;
+  /** A latency fault holds the next page back; when its time is over, that page goes without another draw. */
+  #delay: 'none' | 'waiting' | 'over' = 'none';
 
   private constructor(broker: Broker, link: OutgoingLink, partition: Partition) {
     const { desiredCapabilities, properties } = link.attach;
@@ -88,7 +89,7 @@ export class Receiver {
     const unsubscribe = log.subscribe(() => this.#link.wake());
     this.#link.accept({
       maxMessageSize: MAX_MESSAGE_BYTES,
-      hasMore: () => this.#sequence < log.nextSequence && !this.#held,
+      hasMore: () => this.#sequence < log.nextSequence && this.#delay !== 'waiting',
       pull: (budget) => this.#pull(budget),
       onClosed: () => {
         this.#gone.abort();
@@ -148,22 +149,21 @@ export class Receiver {
       this.#link.detach(conditions.injectedDetach());
       return true;
     }
-    const latency = this.#held ? undefined : faults.draw('latency');
+    if (this.#delay === 'over') {
+      this.#delay = 'none';
+      return false;
+    }
+    const latency = faults.draw('latency');
     if (latency === undefined) return false;
-    this.#held = true;
+    this.#delay = 'waiting';
     clock.sleep(latency.delayMs, this.#gone.signal).then(
       () => {
-        this.#held = false;
-        this.#pullAfterDelay();
+        this.#delay = 'over';
+        this.#link.wake();
       },
       () => {},
     );
     return true;
-  }
-
-  /** The page that was held back goes out without another draw, else it might wait for ever. */
-  #pullAfterDelay(): void {
-    this.#link.wake();
   }
 
   /** Delivery annotations that tell the receiver how far behind it is. */

@@ -15,6 +15,10 @@ export class SegmentCache {
     this.#maxBytes = maxBytes;
   }
 
+  get heldBytes(): number {
+    return this.#bytes;
+  }
+
   keep(entry: Evictable): void {
     const size = entry.segment?.bytes.length ?? 0;
     this.forget(entry);
