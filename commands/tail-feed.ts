@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
-import { cosmosOptions, eventHubsOptions, opt, yesOption } from '../src/cli/options.ts';
+import { cosmosOptions, eventHubsOptions, opt, redisOptions, yesOption } from '../src/cli/options.ts';
 import type { CosmosTarget } from '../src/config/targets.ts';
 import type { FeedChange, FeedPage, FeedStart } from '../src/cosmos/change-feed/types.ts';
 import type { CosmosConnection } from '../src/cosmos/client.ts';
@@ -23,7 +23,7 @@ import {
 import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode as Exit, type ExitCode, PipeError, usageError } from '../src/util/errors.ts';
 
-const SINKS = ['stdout', 'event-hub', 'webhook', 'exec'] as const;
+const SINKS = ['stdout', 'redis', 'event-hub', 'webhook', 'exec'] as const;
 type SinkName = (typeof SINKS)[number];
 
 const reading = { group: 'Reading:' } as const;
@@ -93,6 +93,17 @@ const options = {
     description: 'shell command for --to exec: NDJSON on stdin, exit code 0 accepts it',
     ...output,
   }),
+  keyPrefix: opt.text({
+    flags: '--key-prefix <text>',
+    description: 'keys of --to redis are <prefix><partition key>:<id>',
+    fallback: 'cp:',
+    ...output,
+  }),
+  ttl: opt.durationMs({
+    flags: '--ttl <duration>',
+    description: 'life of the entries of --to redis (default: they stay)',
+    ...output,
+  }),
   attempts: opt.integer({
     flags: '--attempts <n>',
     description: 'how often a sink is tried with the same changes',
@@ -129,6 +140,7 @@ const options = {
   yes: { ...yesOption, description: 'create a missing lease container without asking', ...sharing },
   ...cosmosOptions,
   ...eventHubsOptions,
+  ...redisOptions,
 };
 
 type Values = OptionValues<typeof options>;
@@ -145,7 +157,7 @@ export const command = defineCommand({
     'cosmos-pipe tail-feed',
     `cosmos-pipe tail-feed --from beginning --until-idle --json | jq .item.type`,
     `cosmos-pipe tail-feed --from -10m --filter 'type == "TEMP"' -f '%t %k/%i %{value}'`,
-    'cosmos-pipe tail-feed --from beginning --resume feed.json --to event-hub --to stdout',
+    'cosmos-pipe tail-feed --from beginning --resume feed.json --to redis --to event-hub',
     'cosmos-pipe tail-feed --processor mirror --from beginning --to exec --exec ./import.sh',
     'cosmos-pipe tail-feed lag --processor mirror',
   ],
@@ -214,6 +226,16 @@ async function openSink(name: SinkName, values: Values, context: CommandContext)
     case 'webhook': {
       const { webhookSink } = await import('../src/pipeline/feed-webhook-sink.ts');
       return announced(webhookSink({ url: values.webhookUrl?.reveal() ?? '' }), context);
+    }
+    case 'redis': {
+      const { redis } = await context.targets(['redis']);
+      const { redisSink } = await import('../src/pipeline/feed-redis-sink.ts');
+      if (redis === undefined) throw usageError('no Redis is configured');
+      const { keyPrefix, ttl } = values;
+      return announced(
+        await redisSink(redis, { keyPrefix, ...(ttl === undefined ? {} : { ttlMs: ttl }) }),
+        context,
+      );
     }
     case 'event-hub': {
       const { eventHubs } = await context.targets(['eventHubs']);
