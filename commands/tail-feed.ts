@@ -10,6 +10,7 @@ import { projector } from '../src/pipeline/feed-fields.ts';
 import { parseFeedFilter } from '../src/pipeline/feed-filter.ts';
 import { feedDocument, parseFeedFormat, rangeLabel } from '../src/pipeline/feed-format.ts';
 import { closeAll, type FeedSink } from '../src/pipeline/feed-sink.ts';
+import { FEED_SINKS, type FeedSinkName, openFeedSink } from '../src/pipeline/feed-sinks.ts';
 import { parseFeedStart } from '../src/pipeline/feed-start.ts';
 import type { TailResult } from '../src/pipeline/feed-tail.ts';
 import {
@@ -22,9 +23,6 @@ import {
 } from '../src/pipeline/feed-text.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode as Exit, type ExitCode, PipeError, usageError } from '../src/util/errors.ts';
-
-const SINKS = ['stdout', 'redis', 'event-hub', 'webhook', 'exec'] as const;
-type SinkName = (typeof SINKS)[number];
 
 const reading = { group: 'Reading:' } as const;
 const output = { group: 'Output:' } as const;
@@ -66,9 +64,9 @@ const options = {
     fallback: '500ms',
     ...reading,
   }),
-  to: opt.choice(SINKS, {
+  to: opt.choice(FEED_SINKS, {
     flags: '--to <sink>',
-    description: `${SINKS.join(', ')}; repeat it for several at once (default: stdout)`,
+    description: `${FEED_SINKS.join(', ')}; repeat it for several at once (default: stdout)`,
     repeatable: true,
     ...output,
   }),
@@ -206,44 +204,24 @@ function check(values: Values): void {
 }
 
 /** `--exec` alone means `--to exec`. */
-function sinkNames({ to, exec }: Values): readonly SinkName[] {
+function sinkNames({ to, exec }: Values): readonly FeedSinkName[] {
   if (to.length > 0) return [...new Set(to)];
   return exec === undefined ? ['stdout'] : ['exec'];
 }
 
-async function openSink(name: SinkName, values: Values, context: CommandContext): Promise<FeedSink> {
-  const { terminal } = context;
-  const print = (text: string): Promise<void> => terminal.item(text.replace(/\n$/, ''));
-  switch (name) {
-    case 'stdout': {
-      const { lineSink } = await import('../src/pipeline/feed-line-sink.ts');
-      return lineSink(lineFormat(values, context), print);
-    }
-    case 'exec': {
-      const { execSink } = await import('../src/pipeline/feed-exec-sink.ts');
-      return announced(execSink(values.exec ?? '', print), context);
-    }
-    case 'webhook': {
-      const { webhookSink } = await import('../src/pipeline/feed-webhook-sink.ts');
-      return announced(webhookSink({ url: values.webhookUrl?.reveal() ?? '' }), context);
-    }
-    case 'redis': {
-      const { redis } = await context.targets(['redis']);
-      const { redisSink } = await import('../src/pipeline/feed-redis-sink.ts');
-      if (redis === undefined) throw usageError('no Redis is configured');
-      const { keyPrefix, ttl } = values;
-      return announced(
-        await redisSink(redis, { keyPrefix, ...(ttl === undefined ? {} : { ttlMs: ttl }) }),
-        context,
-      );
-    }
-    case 'event-hub': {
-      const { eventHubs } = await context.targets(['eventHubs']);
-      const { eventHubSink } = await import('../src/pipeline/feed-event-hub-sink.ts');
-      if (eventHubs === undefined) throw usageError('no event hub is configured');
-      return announced(await eventHubSink(eventHubs), context);
-    }
-  }
+async function openSink(name: FeedSinkName, values: Values, context: CommandContext): Promise<FeedSink> {
+  const { targets, terminal } = context;
+  const sink = await openFeedSink(name, {
+    format: lineFormat(values, context),
+    print: (text) => terminal.item(text.replace(/\n$/, '')),
+    exec: values.exec ?? '',
+    webhookUrl: values.webhookUrl?.reveal() ?? '',
+    keyPrefix: values.keyPrefix,
+    ttlMs: values.ttl,
+    eventHubs: async () => present((await targets(['eventHubs'])).eventHubs),
+    redis: async () => present((await targets(['redis'])).redis),
+  });
+  return name === 'stdout' ? sink : announced(sink, context);
 }
 
 /** Tells a person what a sink said to each page. */
@@ -415,8 +393,8 @@ async function withCosmos<T>(
   { targets }: CommandContext,
   use: (cosmos: OpenCosmos) => Promise<T>,
 ): Promise<T> {
-  const { cosmos, local } = await targets(['cosmos']);
-  if (cosmos === undefined) throw usageError('no Cosmos DB account is configured');
+  const { cosmos: target, local } = await targets(['cosmos']);
+  const cosmos = present(target);
   const { openCosmos } = await import('../src/cosmos/client.ts');
   let total = 0;
   const ru = {
@@ -436,6 +414,12 @@ async function withCosmos<T>(
 function heading({ mode }: Values, { database, container }: CosmosTarget, from: string, how: string): string {
   const versions = mode === 'all' ? 'all versions and deletes' : 'latest version';
   return `Tailing ${database}/${container} from ${from}: ${how}, ${versions}. ^C to stop.`;
+}
+
+/** `targets` throws for what it was asked for and cannot find. */
+function present<T>(target: T | undefined): T {
+  if (target === undefined) throw new PipeError('E_INTERNAL', 'a target that was asked for is missing');
+  return target;
 }
 
 /** Kept as text, because `-10m` means ten minutes before the command runs. */

@@ -22,7 +22,7 @@ export async function redisSink(target: RedisTarget, options: RedisSinkOptions =
           tsSeconds: storedMs / 1000,
         })),
       );
-      const replies = await writer.connection.send(deleted.map(([key]) => ['DEL', key] as const));
+      const replies = await writer.connection.send(deleted.map(([key]) => ['del', key] as const));
       const failed = replies.find((reply) => reply instanceof Error);
       if (failed) throw failed;
     },

@@ -36,7 +36,8 @@ export function withPoisonPolicy(
         return undefined;
       } catch (error) {
         if (count >= attempts || signal.aborted) return { error };
-        await sleep(clock, policy.backoffMs * 2 ** (count - 1), signal);
+        // A signal of its own, because many ranges may wait here: Node warns about eleven listeners on one.
+        await sleep(clock, policy.backoffMs * 2 ** (count - 1), AbortSignal.any([signal]));
       }
     }
   };

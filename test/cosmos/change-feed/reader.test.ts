@@ -232,3 +232,31 @@ it('reads on through throttling, outages and moving partitions', async () => {
   );
   expect(ids.size).toBe(200);
 });
+
+it('reads dozens of ranges at once without a warning of Node', async () => {
+  const many = await startFeedAccount({ throughput: 180_000 });
+  const warnings: Error[] = [];
+  const listen = (warning: Error): void => void warnings.push(warning);
+  process.on('warning', listen);
+  try {
+    await many.write(300);
+    const stop = new AbortController();
+    let count = 0;
+    const feed = await openChangeFeed(many.connection, {
+      start: 'beginning',
+      pollMs: 20,
+      signal: stop.signal,
+    });
+    expect(feed.status()).toHaveLength(30);
+    const done = feed.run(({ changes }) => {
+      count += changes.length;
+    });
+    await eventually(() => count === 300 && feed.status().every(({ caughtUp }) => caughtUp));
+    stop.abort();
+    await done;
+    expect(warnings).toEqual([]);
+  } finally {
+    process.off('warning', listen);
+    await many.close();
+  }
+});

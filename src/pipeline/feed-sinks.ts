@@ -1,0 +1,46 @@
+import type { EventHubsTarget, RedisTarget } from '../config/targets.ts';
+import type { FeedChange, FeedPage } from '../cosmos/change-feed/types.ts';
+import type { FeedSink } from './feed-sink.ts';
+
+export const FEED_SINKS = ['stdout', 'redis', 'event-hub', 'webhook', 'exec'] as const;
+
+export type FeedSinkName = (typeof FEED_SINKS)[number];
+
+export interface FeedSinkSettings {
+  readonly format: (change: FeedChange, page: FeedPage) => string;
+  /** Writes text and a line end to standard output; resolves when the reader of the pipe keeps up. */
+  readonly print: (text: string) => Promise<void>;
+  readonly exec: string;
+  readonly webhookUrl: string;
+  readonly keyPrefix: string;
+  readonly ttlMs: number | undefined;
+  eventHubs(): Promise<EventHubsTarget>;
+  redis(): Promise<RedisTarget>;
+}
+
+/** Opens a sink by its name; what it needs is loaded, asked for and connected to only now. */
+export async function openFeedSink(name: FeedSinkName, settings: FeedSinkSettings): Promise<FeedSink> {
+  switch (name) {
+    case 'stdout': {
+      const { lineSink } = await import('./feed-line-sink.ts');
+      return lineSink(settings.format, settings.print);
+    }
+    case 'redis': {
+      const { keyPrefix, ttlMs } = settings;
+      const { redisSink } = await import('./feed-redis-sink.ts');
+      return redisSink(await settings.redis(), { keyPrefix, ...(ttlMs === undefined ? {} : { ttlMs }) });
+    }
+    case 'event-hub': {
+      const { eventHubSink } = await import('./feed-event-hub-sink.ts');
+      return eventHubSink(await settings.eventHubs());
+    }
+    case 'webhook': {
+      const { webhookSink } = await import('./feed-webhook-sink.ts');
+      return webhookSink({ url: settings.webhookUrl });
+    }
+    case 'exec': {
+      const { execSink } = await import('./feed-exec-sink.ts');
+      return execSink(settings.exec, settings.print);
+    }
+  }
+}
