@@ -36,8 +36,10 @@ const DRAWN_MS = 60_000;
 
 export const command = defineCommand({
   description: [
-    'Send a seeded load to an event hub: arrivals keep their schedule whatever the service answers,',
-    'and latency counts from the time an event was due.',
+    'Send a seeded load to an event hub.',
+    '',
+    'Arrivals keep their schedule whatever the service answers, latency counts from the',
+    'time an event was due, and the summary says whether the generator kept up.',
   ].join('\n'),
   examples: [
     'cosmos-pipe produce --rate 5000/s --duration 30s --local',

@@ -114,7 +114,8 @@ const UNREACHABLE_NAMES = new Set([
 export function explainEventHubsError(error: unknown, host: string, eventHub: string): Error {
   const failure = lastFailure(error);
   if (failure instanceof PipeError) return failure;
-  const { message, name } = failure;
+  const { message } = failure;
+  const name = errorNameOf(failure);
   const code = 'code' in failure && typeof failure.code === 'string' ? failure.code : '';
   const cause = redact(firstLine(message));
   if (
@@ -143,8 +144,14 @@ export function explainEventHubsError(error: unknown, host: string, eventHub: st
   return failure;
 }
 
+/** What kind of failure it is. The SDK names every error MessagingError and puts the kind into `code`. */
+export function errorNameOf(error: Error): string {
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  return code.endsWith('Error') ? code : error.name;
+}
+
 /** The SDK throws an AggregateError when it retried; the last attempt tells what is wrong. */
-function lastFailure(error: unknown): Error {
+export function lastFailure(error: unknown): Error {
   if (error instanceof AggregateError && error.errors.length > 0) return lastFailure(error.errors.at(-1));
   return error instanceof Error ? error : new Error(String(error));
 }

@@ -1,11 +1,20 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type { EventData, EventHubProducerClient } from '@azure/event-hubs';
 import type { EventHubsTarget } from '../config/targets.ts';
-import { type EventHubsConnection, eventHubsConnection, RETRY_OPTIONS } from './connection.ts';
+import {
+  type EventHubsConnection,
+  errorNameOf,
+  eventHubsConnection,
+  lastFailure,
+  RETRY_OPTIONS,
+} from './connection.ts';
 import type { EncodedBatch } from './encoded-batch.ts';
 
 /** Why a batch was not accepted, and whether sending it again makes sense. */
 export interface SendFailure {
   readonly kind: 'throttled' | 'retryable' | 'tooLarge' | 'fatal';
+  /** What kind of error it was, as the SDK calls it. */
+  readonly name: string;
   /** The batch may have been stored although no answer came: sending it again may store it twice. */
   readonly outcomeUnknown: boolean;
   readonly error: Error;
@@ -45,13 +54,14 @@ export async function openProducer(
   const client = connection.producer({ retryOptions: { ...RETRY_OPTIONS, maxRetries: 0 } });
   if (options.idempotent) enableIdempotence(client);
   try {
-    const partitionIds = await client.getPartitionIds();
+    const partitionIds = await throughThrottling(() => client.getPartitionIds());
     let maxMessageBytes = Number.POSITIVE_INFINITY;
     const waiting = [...partitionIds];
     await Promise.all(
       Array.from({ length: OPENING }, async () => {
         for (let partitionId = waiting.shift(); partitionId !== undefined; partitionId = waiting.shift()) {
-          const { maxSizeInBytes } = await client.createBatch({ partitionId });
+          const id = partitionId;
+          const { maxSizeInBytes } = await throughThrottling(() => client.createBatch({ partitionId: id }));
           maxMessageBytes = Math.min(maxMessageBytes, maxSizeInBytes);
         }
       }),
@@ -60,6 +70,20 @@ export async function openProducer(
   } catch (error) {
     await client.close().catch(() => {});
     throw connection.explain(error);
+  }
+}
+
+const OPENING_ATTEMPTS = 8;
+
+/** Opening waits out a busy service; anything else is told at once. */
+async function throughThrottling<T>(operation: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await operation();
+    } catch (error) {
+      if (attempt === OPENING_ATTEMPTS || classify(error, false).kind !== 'throttled') throw error;
+      await delay(100 * 2 ** (attempt - 1));
+    }
   }
 }
 
@@ -118,11 +142,11 @@ class Producer implements EventHubsProducer {
       let sdkBatch = await this.#client.createBatch({ partitionId });
       for (const message of messages) {
         if (sdkBatch.tryAdd(message)) continue;
-        if (sdkBatch.count === 0) return { kind: 'tooLarge', outcomeUnknown: false, error: tooLarge() };
+        if (sdkBatch.count === 0) return tooLarge();
         sending = true;
         await this.#client.sendBatch(sdkBatch);
         sdkBatch = await this.#client.createBatch({ partitionId });
-        if (!sdkBatch.tryAdd(message)) return { kind: 'tooLarge', outcomeUnknown: false, error: tooLarge() };
+        if (!sdkBatch.tryAdd(message)) return tooLarge();
       }
       sending = true;
       await this.#client.sendBatch(sdkBatch);
@@ -133,8 +157,9 @@ class Producer implements EventHubsProducer {
   }
 }
 
-function tooLarge(): Error {
-  return new RangeError('the event does not fit into a message');
+function tooLarge(): SendFailure {
+  const error = new RangeError('the event does not fit into a message');
+  return { kind: 'tooLarge', name: 'MessageTooLargeError', outcomeUnknown: false, error };
 }
 
 function isMessagingError(error: unknown): boolean {
@@ -160,16 +185,10 @@ const REFUSED = new Set([
 ]);
 
 function classify(thrown: unknown, wasSent: boolean): SendFailure {
-  const error = lastError(thrown);
-  const outcomeUnknown = wasSent && UNANSWERED.has(error.name);
-  if (error.name === 'ServerBusyError') return { kind: 'throttled', outcomeUnknown: false, error };
-  if (error.name === 'MessageTooLargeError' || /message-size-exceeded/.test(error.message))
-    return { kind: 'tooLarge', outcomeUnknown: false, error };
-  if (REFUSED.has(error.name)) return { kind: 'fatal', outcomeUnknown: false, error };
-  return { kind: 'retryable', outcomeUnknown, error };
-}
-
-function lastError(thrown: unknown): Error {
-  if (thrown instanceof AggregateError && thrown.errors.length > 0) return lastError(thrown.errors.at(-1));
-  return thrown instanceof Error ? thrown : new Error(String(thrown));
+  const error = lastFailure(thrown);
+  const name = errorNameOf(error);
+  if (name === 'ServerBusyError') return { kind: 'throttled', name, outcomeUnknown: false, error };
+  if (name === 'MessageTooLargeError') return { kind: 'tooLarge', name, outcomeUnknown: false, error };
+  if (REFUSED.has(name)) return { kind: 'fatal', name, outcomeUnknown: false, error };
+  return { kind: 'retryable', name, outcomeUnknown: wasSent && UNANSWERED.has(name), error };
 }

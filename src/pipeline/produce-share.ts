@@ -1,6 +1,6 @@
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import { EncodedBatch, eventEncoding } from '../eventhubs/encoded-batch.ts';
-import { openProducer } from '../eventhubs/producer.ts';
+import { openProducer, type SendFailure } from '../eventhubs/producer.ts';
 import { partitionForKeyBytes } from '../hashing/partition-for-key.ts';
 import type { Histogram } from '../metrics/histogram.ts';
 import { usageError } from '../util/errors.ts';
@@ -468,11 +468,11 @@ class Share implements LaneEvents {
     recorder.done(count, batch.bodyBytes);
   }
 
-  givenUp(batch: EncodedBatch, { error, kind }: { readonly error: Error; readonly kind: string }): void {
+  givenUp(batch: EncodedBatch, { error, kind, name }: SendFailure): void {
     if (kind === 'fatal') this.fatal ??= error;
-    const name = kind === 'tooLarge' ? 'oversized' : error.name;
-    this.#failed[name] = (this.#failed[name] ?? 0) + batch.count;
-    this.#options.recorder.failed(name, batch.count);
+    const reason = kind === 'tooLarge' ? 'oversized' : name;
+    this.#failed[reason] = (this.#failed[reason] ?? 0) + batch.count;
+    this.#options.recorder.failed(reason, batch.count);
   }
 
   throttled(): void {

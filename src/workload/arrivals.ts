@@ -49,7 +49,9 @@ class ShapedArrivals implements Arrivals {
     while (this.#segment === undefined || this.#target >= this.#startArea + this.#segmentArea) {
       if (!this.#enterNextSegment()) return false;
     }
-    this.offsetMs = this.#startMs + timeInSegment(this.#segment, this.#target - this.#startArea);
+    const offsetMs = this.#startMs + timeInSegment(this.#segment, this.#target - this.#startArea);
+    // Where segments meet, rounding can put an arrival before the one that precedes it.
+    this.offsetMs = Math.max(this.offsetMs, offsetMs);
     return true;
   }
 
@@ -77,7 +79,8 @@ export function areaOf({ durationMs, fromPerSecond, toPerSecond }: RateSegment):
 
 /** Milliseconds into the segment at which the area under the rate reaches `area`. */
 function timeInSegment({ durationMs, fromPerSecond, toPerSecond }: RateSegment, area: number): number {
-  if (fromPerSecond === toPerSecond) return (area * 1000) / fromPerSecond;
+  if (area === 0) return 0;
+  if (fromPerSecond === toPerSecond) return Math.min(durationMs, (area * 1000) / fromPerSecond);
   const slopePerMs = (toPerSecond - fromPerSecond) / durationMs;
   // The root of slope/2 t^2 + from t = 1000 area, in the form that does not cancel when the slope is small.
   const root = Math.sqrt(Math.max(0, fromPerSecond * fromPerSecond + 2000 * slopePerMs * area));
