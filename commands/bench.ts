@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { confirm } from '../src/cli/confirm.ts';
 import { startLiveView } from '../src/cli/live.ts';
@@ -30,7 +31,7 @@ const pipeline = { group: 'Pipeline:' } as const;
 const verdict = { group: 'Verdict:' } as const;
 
 /** What two cores carry with the embedded stack beside the load, measured; docs/performance.md. */
-const DEFAULT_RATE = '4000/s';
+const DEFAULT_RATE = '2500/s';
 const DEFAULT_EVENTS = 100_000;
 
 const options = {
@@ -184,7 +185,7 @@ async function bench(values: Values, context: CommandContext): Promise<ExitCode>
       config: { ...workload, target: targets.local ? 'local' : 'named', ...container },
       thresholds: values.threshold,
     });
-    for (const path of values.output) await writeReport(report, path);
+    for (const path of values.output) await writeReport(report, resolve(context.cwd, path));
     terminal.result(report, text(report, context, values.output));
     return exitCodeOf(report, signal.aborted);
   } finally {

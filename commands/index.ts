@@ -42,4 +42,9 @@ export const manifest: Manifest = {
     group: 'Measure:',
     load: () => import('./bench.ts'),
   },
+  verify: {
+    summary: 'prove that every event is stored once and in order',
+    group: 'Measure:',
+    load: () => import('./verify.ts'),
+  },
 };

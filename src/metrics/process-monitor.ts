@@ -28,7 +28,7 @@ export function startProcessMonitor(): ProcessMonitor {
   sampler.unref();
   // The histogram holds the time between two timers, so the resolution itself is no delay.
   const ms = (nanos: number): number =>
-    Number.isFinite(nanos) ? Math.max(0, Math.round(nanos / 1e4) / 100 - resolutionMs) : 0;
+    Number.isFinite(nanos) ? Math.max(0, Math.round(nanos / 1e4 - resolutionMs * 100) / 100) : 0;
   return {
     summary() {
       const cpu = process.cpuUsage(cpuBefore);

@@ -13,6 +13,7 @@ import type { Clock } from '../util/clock.ts';
 import { ENVELOPE_FIELD } from '../util/envelope.ts';
 import type { WorkloadInput } from '../workload/spec.ts';
 import type { BenchCache, BenchStages, StageContext } from './bench-stages.ts';
+import { valueAt } from './feed-fields.ts';
 import { ingest } from './ingest.ts';
 import type { IngestLimits } from './ingest-types.ts';
 import { produce } from './produce.ts';
@@ -186,11 +187,4 @@ async function checkpointsAtTheEnd(
   } finally {
     await reader.close();
   }
-}
-
-function valueAt(item: unknown, names: readonly string[]): unknown {
-  return names.reduce<unknown>(
-    (value, name) => (value as Readonly<Record<string, unknown>> | null | undefined)?.[name],
-    item,
-  );
 }

@@ -1,14 +1,20 @@
 import { writeFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 import { PipeError, usageError } from '../util/errors.ts';
+import { renderCsv } from './csv.ts';
+import { renderJUnit } from './junit.ts';
+import { renderMarkdown } from './markdown.ts';
 import type { RunReport } from './run-report.ts';
 import { renderText } from './text.ts';
 
 type Renderer = (report: RunReport) => string;
 
-/** Renderings by file extension. */
+/** Renderings by file extension; `.xml` is JUnit. */
 const RENDERERS: Readonly<Record<string, Renderer>> = {
   '.json': (report) => `${JSON.stringify(report, null, 2)}\n`,
+  '.md': renderMarkdown,
+  '.xml': renderJUnit,
+  '.csv': renderCsv,
   '.txt': (report) => `${renderText(report)}\n`,
 };
 

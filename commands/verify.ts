@@ -1,0 +1,155 @@
+import { resolve } from 'node:path';
+import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
+import { startLiveView } from '../src/cli/live.ts';
+import { cosmosOptions, opt, redisOptions } from '../src/cli/options.ts';
+import { createRuRecorder } from '../src/metrics/ru-recorder.ts';
+import { readLedgers } from '../src/pipeline/ledger-file.ts';
+import { verifyPipeline } from '../src/pipeline/verify-run.ts';
+import { formatCount } from '../src/report/format.ts';
+import { reportOfVerify } from '../src/report/from-verify.ts';
+import { checkOutput, REPORT_EXTENSIONS, writeReport } from '../src/report/render.ts';
+import { renderText } from '../src/report/text.ts';
+import { parseThreshold } from '../src/report/thresholds.ts';
+import { ExitCode, usageError } from '../src/util/errors.ts';
+
+const truth = { group: 'Truth:' } as const;
+const places = { group: 'Places:' } as const;
+const verdict = { group: 'Verdict:' } as const;
+
+const options = {
+  ledger: opt.text({
+    flags: '--ledger <file>',
+    description: 'what the producer had acknowledged (produce --ledger); several for shards',
+    repeatable: true,
+    ...truth,
+  }),
+  key: opt.text({
+    flags: '--key <field>',
+    description: 'field with the key, for events that cosmos-pipe did not produce: deviceId',
+    ...truth,
+  }),
+  sequence: opt.text({
+    flags: '--sequence <field>',
+    description: 'field with the sequence number within the key: deviceSequenceNumber',
+    ...truth,
+  }),
+  time: opt.text({
+    flags: '--time <field>',
+    description: 'field with the time of origin, for latency: createdAt',
+    ...truth,
+  }),
+  first: opt.integer({
+    flags: '--first <n>',
+    description: 'sequence number that every key begins with (default: the first one found)',
+    ...truth,
+  }),
+  feed: opt.text({
+    flags: '--feed <file>',
+    description: 'also verify a recording of the change feed (tail-feed --json)',
+    ...places,
+  }),
+  cache: opt.flag({ flags: '--cache', description: 'also look for every item in Redis', ...places }),
+  keyPrefix: opt.text({
+    flags: '--key-prefix <text>',
+    description: 'prefix of the cache keys',
+    fallback: 'cp:',
+    ...places,
+  }),
+  lateAfter: opt.durationMs({
+    flags: '--late-after <duration>',
+    description: 'events that took longer from their intended send time are late',
+    ...verdict,
+  }),
+  examples: opt.integer({
+    flags: '--examples <n>',
+    description: 'examples shown of each kind and place',
+    fallback: '10',
+    ...verdict,
+  }),
+  threshold: opt.custom(parseThreshold, {
+    flags: '-t, --threshold <expression>',
+    description: 'e.g. late_events:rate<0.1%; exit code 99 when crossed',
+    repeatable: true,
+    ...verdict,
+  }),
+  output: opt.custom(checkOutput, {
+    flags: '-o, --output <file>',
+    description: `also write the report there, format by extension: ${REPORT_EXTENSIONS.join(' ')}`,
+    repeatable: true,
+    ...verdict,
+  }),
+  ...cosmosOptions,
+  ...redisOptions,
+};
+
+export const command = defineCommand({
+  description: [
+    'Prove that every event is in the container exactly once and in order, and name those that are not.',
+    '',
+    'With a ledger: what Event Hubs acknowledged against what is stored, whichever program stored it. Without: streams',
+    'that carry a key and a sequence number of their own must have no gaps. Exit code 4 when anything is wrong.',
+  ].join('\n'),
+  examples: [
+    'cosmos-pipe verify --ledger run.ledger.ndjson',
+    'cosmos-pipe verify --ledger shard-0.ndjson --ledger shard-1.ndjson --cache',
+    'cosmos-pipe verify --key deviceId --sequence deviceSequenceNumber --first 0',
+    'cosmos-pipe verify --ledger run.ledger.ndjson --late-after 30s -o verify.xml',
+  ],
+  options,
+  run: verify,
+});
+
+async function verify(values: OptionValues<typeof options>, context: CommandContext): Promise<ExitCode> {
+  const { terminal, clock, cwd } = context;
+  if ((values.key === undefined) !== (values.sequence === undefined))
+    throw usageError(
+      '--key and --sequence belong together',
+      'for example --key deviceId --sequence deviceSequenceNumber',
+    );
+  const ledgers = await readLedgers(values.ledger.map((path) => resolve(cwd, path)));
+  const withCache = values.cache === true;
+  const { cosmos, redis } = await context.targets(withCache ? ['cosmos', 'redis'] : ['cosmos']);
+  if (cosmos === undefined) throw new Error('targets() returns what is needed');
+  const startedMicros = clock.epochMicros();
+  const startMs = clock.now();
+  let read = 0;
+  const line = (): string => `read ${formatCount(read)} items of ${cosmos.database}/${cosmos.container}`;
+  const live = startLiveView(terminal, { frame: () => [` ${line()}`], heartbeat: line, clock });
+  const found = await verifyPipeline({
+    cosmos,
+    ledgers,
+    fields: {
+      ...(values.key !== undefined && { key: values.key }),
+      ...(values.sequence !== undefined && { sequence: values.sequence }),
+      ...(values.time !== undefined && { time: values.time }),
+    },
+    ...(values.first !== undefined && { firstSequence: values.first }),
+    ...(values.lateAfter !== undefined && { lateAfterMs: values.lateAfter }),
+    maxExamples: values.examples,
+    ...(values.feed !== undefined && { feedFile: resolve(cwd, values.feed) }),
+    ...(withCache && redis && { cache: { target: redis, keyPrefix: values.keyPrefix } }),
+    ru: createRuRecorder({ clock }),
+    clock,
+    signal: context.signal,
+    onProgress: (items) => {
+      read = items;
+    },
+  }).finally(() => live.stop());
+  const report = reportOfVerify(found, {
+    title: `${cosmos.database}/${cosmos.container}`,
+    run: [...ledgers.keys()].join(','),
+    toolVersion: context.version,
+    startedMicros,
+    durationMs: clock.now() - startMs,
+    env: context.env,
+    config: { ledgers: values.ledger, key: values.key ?? null, sequence: values.sequence ?? null },
+    thresholds: values.threshold,
+  });
+  for (const path of values.output) await writeReport(report, resolve(cwd, path));
+  terminal.result(
+    report,
+    renderText(report, (style, part) => terminal.paint(style, part, terminal.streams.stdout)),
+  );
+  if (!found.ok) return ExitCode.Verification;
+  return report.thresholds.every(({ ok }) => ok) ? ExitCode.Ok : ExitCode.ThresholdsCrossed;
+}

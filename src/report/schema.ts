@@ -1,0 +1,203 @@
+import { z } from 'zod';
+import { PipeError } from '../util/errors.ts';
+import { RUN_REPORT_VERSION, type RunReport } from './run-report.ts';
+
+const count = z.int().min(0);
+const amount = z.number().min(0);
+const series = z.array(z.number());
+const counts = z.record(z.string(), count);
+
+const histogram = z
+  .strictObject({
+    count,
+    minMs: amount,
+    meanMs: amount,
+    p50Ms: amount,
+    p90Ms: amount,
+    p95Ms: amount,
+    p99Ms: amount,
+    p999Ms: amount,
+    maxMs: amount,
+    histogramMicros: z
+      .string()
+      .describe('HdrHistogram V2, compressed, base64; microseconds, three significant digits'),
+  })
+  .describe(
+    'A distribution in milliseconds, with the histogram that distributions of several runs are added by',
+  );
+
+const stage = z.strictObject({
+  name: z.string(),
+  startedMicros: amount.describe('microseconds since the Unix epoch; the zero of the series'),
+  activeMs: amount.describe('from the first to the last work'),
+  offered: count.describe('work the stage was asked to do'),
+  done: count,
+  sizeBytes: amount,
+  failed: count,
+  errors: counts.describe('failures by kind'),
+  throttled: count.describe('replies that asked to slow down'),
+  inFlightMax: count,
+  offeredPerSecond: amount,
+  donePerSecond: amount,
+  serviceTime: histogram.describe('from starting a piece of work to its end'),
+  latency: histogram.describe('from the intended send time of an event to the end of this stage'),
+  series: z
+    .strictObject({
+      intervalMs: amount,
+      offered: series,
+      done: series,
+      failed: series,
+      throttled: series,
+      inFlightMax: series,
+      latencyP50Ms: series,
+      latencyP99Ms: series,
+    })
+    .describe('one value per interval; a percentile is that of the worst second of the interval'),
+});
+
+const ru = z.strictObject({
+  startedMicros: amount,
+  intervalMs: amount,
+  requestCharge: amount,
+  throttled: count,
+  perSecond: amount,
+  busiestPerSecond: amount,
+  operations: z.record(z.string(), z.strictObject({ count, requestCharge: amount })),
+  ranges: z
+    .record(
+      z.string(),
+      z.strictObject({
+        requestCharge: amount,
+        throttled: count,
+        requestChargeSeries: series,
+        throttledSeries: series,
+      }),
+    )
+    .describe('by partition key range id; * where a reply named none'),
+  provisionedPerSecond: amount.optional(),
+  perWrite: amount.optional(),
+});
+
+const anomalyCounts = z.strictObject({
+  lost: count,
+  duplicated: count,
+  outOfOrder: count,
+  late: count,
+  corrupted: count,
+  unexpected: count,
+});
+
+const place = z.enum(['store', 'feed', 'cache']);
+
+const verdict = z.strictObject({
+  ok: z.boolean().describe('nothing lost, duplicated, out of order, late or corrupted'),
+  acknowledged: count,
+  ledger: z.enum(['complete', 'incomplete', 'none']),
+  places: z.array(
+    z.strictObject({ place, observed: count, events: count, counts: anomalyCounts, redelivered: count }),
+  ),
+  totals: anomalyCounts,
+  examples: z.array(
+    z.strictObject({
+      kind: z.enum(['lost', 'duplicated', 'outOfOrder', 'late', 'corrupted', 'unexpected']),
+      place,
+      run: z.string(),
+      key: z.string(),
+      sequence: z.int(),
+      untilSequence: z.int().optional(),
+      id: z.string().optional(),
+      lastSeen: z.string(),
+      detail: z.string(),
+    }),
+  ),
+  injected: counts.describe('misbehaviour that the producer injected on purpose'),
+  latency: z.strictObject({ enqueue: histogram, ingest: histogram, feed: histogram, endToEnd: histogram }),
+});
+
+const threshold = z.strictObject({
+  expression: z.string(),
+  metric: z.string(),
+  aggregation: z.string(),
+  operator: z.enum(['<', '<=', '>', '>=', '==', '!=']),
+  limit: z.number(),
+  actual: z.number().optional().describe('absent when the run has no such metric'),
+  ok: z.boolean(),
+});
+
+const runReport = z
+  .strictObject({
+    schemaVersion: z.literal(RUN_REPORT_VERSION),
+    kind: z.enum(['bench', 'verify']),
+    toolVersion: z.string(),
+    run: z.string().describe('run id, the same as in the ledger and in the stored envelopes'),
+    title: z.string(),
+    startedAt: z.iso.datetime(),
+    durationMs: amount,
+    valid: z.boolean().describe('false when the figures cannot be trusted, see doubts'),
+    doubts: z.array(z.string()),
+    environment: z.strictObject({
+      node: z.string(),
+      platform: z.string(),
+      cpuModel: z.string(),
+      cpuCount: count,
+      memoryBytes: amount,
+      ci: z.boolean(),
+      commit: z.string().optional(),
+    }),
+    config: z.record(z.string(), z.unknown()).describe('effective settings, secrets left out'),
+    load: z
+      .strictObject({
+        requestedEvents: count.optional(),
+        requestedPerSecond: amount.optional(),
+        achievedPerSecond: amount,
+        sent: count,
+        dropped: count,
+        late: count,
+      })
+      .optional(),
+    stages: z.array(stage).describe('in pipeline order'),
+    endToEnd: histogram.optional(),
+    ru: ru.optional(),
+    verdict: verdict.optional(),
+    thresholds: z.array(threshold),
+    bottleneck: z
+      .strictObject({
+        stage: z.string(),
+        reason: z.enum(['saturated', 'throttled', 'latency']),
+        sentence: z.string(),
+      })
+      .optional(),
+    process: z
+      .strictObject({
+        eventLoopDelayP50Ms: amount,
+        eventLoopDelayP99Ms: amount,
+        eventLoopDelayMaxMs: amount,
+        cpuUserMs: amount,
+        cpuSystemMs: amount,
+        rssMaxBytes: amount,
+      })
+      .optional(),
+  })
+  .describe('Report of one measured run of cosmos-pipe');
+
+/** The JSON Schema of a run report, as it is published in the package. */
+export function runReportJsonSchema(): Record<string, unknown> {
+  return {
+    $id: 'urn:cosmos-pipe:run-report:1',
+    title: 'cosmos-pipe run report, version 1',
+    ...z.toJSONSchema(runReport),
+  };
+}
+
+/** Checks a document read from outside. Throws PipeError E_CONFIG that names the first wrong member. */
+export function parseRunReport(document: unknown, origin: string): RunReport {
+  const parsed = runReport.safeParse(document);
+  // The schema says `absent or a number` where the type, for exactOptionalPropertyTypes, says `absent`: JSON knows no undefined.
+  if (parsed.success) return parsed.data as RunReport;
+  const [issue] = parsed.error.issues;
+  throw new PipeError(
+    'E_CONFIG',
+    `${origin} is not a run report of version ${RUN_REPORT_VERSION} (${issue?.path.join('.')}: ${issue?.message})`,
+    { hint: 'write one with: cosmos-pipe bench -o bench.json' },
+  );
+}
