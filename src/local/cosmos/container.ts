@@ -23,6 +23,7 @@ import {
   appendMark,
   bodyBytes,
   copyRevision,
+  createRevision,
   type LogicalPartition,
   PhysicalPartition,
   type Revision,
@@ -196,7 +197,7 @@ export class Container {
         }
         const at = key.indexOf('\n');
         const partition = this.#logical(this.keys.hash(key.slice(0, at)), range);
-        const revision: Revision = { ...head, ...body, partition, id: key.slice(at + 1), superseded: false };
+        const revision = createRevision(head, partition, key.slice(at + 1), body);
         this.#index(range, revision);
       });
     }
@@ -345,7 +346,7 @@ export class Container {
         recordKey(partition, id),
         draft === undefined ? NO_BODY : bodyOf(draft),
       );
-      const revision: Revision = { ...head, ...body, id, partition, superseded: false };
+      const revision = createRevision(head, partition, id, body);
       this.#index(range, revision, draft?.uniqueKeys);
       return revision;
     });

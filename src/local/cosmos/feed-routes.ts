@@ -88,9 +88,10 @@ const planOf = (query: CompiledQuery, { parameters }: QueryBody): unknown => ({
   queryRanges: [{ min: '', max: 'FF', isMinInclusive: true, isMaxInclusive: false }],
 });
 
+/** Where a scan stands within a range of the hash space. Bounds, not an id: they mean something after a split. */
 interface ScanPosition {
-  /** Lower bound of the range: unlike its id, it means something after a split. */
-  readonly from: string;
+  readonly minInclusive: string;
+  readonly maxExclusive: string;
   readonly lsn: number;
   /** Results of that LSN that were already returned. */
   readonly skip: number;
@@ -108,38 +109,41 @@ function scanPage(
 ): WireReply {
   const { container } = entry;
   const limit = pageSize(request);
-  const start = parsePosition(header(request, 'x-ms-continuation'));
+  const positions = parsePositions(header(request, 'x-ms-continuation'));
   const items: Buffer[] = [];
   let returnedBytes = 0;
   let scannedBytes = 0;
   let requestCharge = 0;
   let retrieved = 0;
-  let next: ScanPosition | undefined;
+  let next: ScanPosition[] = [];
   let last = scope.ranges[0] as PhysicalPartition;
-  scan: for (const range of scope.ranges) {
-    if (start !== undefined && range.maxExclusive <= start.from) continue;
-    const resumes = start !== undefined && range.minInclusive <= start.from;
+  scan: for (const [order, range] of scope.ranges.entries()) {
+    const start = positionIn(range, positions);
+    if (start === undefined && range.maxExclusive <= (positions[0]?.minInclusive ?? '')) continue;
     const revisions = scope.keyText === undefined ? range.revisions : itemsOf(entry, scope.keyText);
-    const lsnBefore = resumes ? start.lsn - 1 : 0;
+    const lsnBefore = start === undefined ? 0 : start.lsn - 1;
     let lsn = lsnBefore;
     // Results of the current LSN so far: items of one transaction share theirs.
     let seen = 0;
     last = range;
-    if (filter !== undefined && !resumes) requestCharge += queryCharge(true, 0, 0);
+    if (filter !== undefined && start === undefined) requestCharge += queryCharge(true, 0, 0);
     for (let at = scope.keyText === undefined ? range.after(lsnBefore) : 0; at < revisions.length; at++) {
       const revision = revisions[at] as Revision;
       if (revision.superseded || revision.lsn <= lsnBefore || !scope.includes(revision)) continue;
       if (container.isExpired(revision)) continue;
       if (revision.lsn !== lsn) seen = 0;
       lsn = revision.lsn;
-      const skip = resumes && lsn === start.lsn ? start.skip : 0;
+      const skip = lsn === start?.lsn ? start.skip : 0;
       retrieved++;
       scannedBytes += revision.sizeBytes;
       if (filter === undefined) requestCharge += readCharge(revision.sizeBytes);
       for (const result of resultsOf(revision, filter)) {
         if (seen++ < skip) continue;
         if (items.length >= limit || returnedBytes >= MAX_PAGE_BYTES) {
-          next = { from: range.minInclusive, lsn, skip: seen - 1 };
+          next = [
+            { ...boundsOf(range), lsn, skip: seen - 1 },
+            ...resumable(scope.ranges.slice(order + 1), positions),
+          ];
           break scan;
         }
         items.push(result);
@@ -152,7 +156,7 @@ function scanPage(
   last.budget.charge(requestCharge);
   return itemFeed(container.rid, items, {
     ...itemHeaders(entry, last, requestCharge),
-    ...(next !== undefined && { 'x-ms-continuation': encodePosition(next) }),
+    ...(next.length > 0 && { 'x-ms-continuation': next.map(encodePosition).join(',') }),
     ...metricsHeader(request, retrieved, scannedBytes, items.length, returnedBytes),
   });
 }
@@ -254,15 +258,39 @@ function admit(context: ItemContext, ranges: readonly PhysicalPartition[]): void
   }
 }
 
-function parsePosition(token: string | undefined): ScanPosition | undefined {
-  if (token === undefined) return undefined;
-  const [from, lsn, skip] = token.split(';');
-  if (from === undefined || !/^\d+$/.test(lsn ?? '') || !/^\d+$/.test(skip ?? ''))
-    throw badRequest('The continuation token is malformed');
-  return { from, lsn: Number(lsn), skip: Number(skip) };
+const boundsOf = ({
+  minInclusive,
+  maxExclusive,
+}: PhysicalPartition): Pick<ScanPosition, 'minInclusive' | 'maxExclusive'> => ({
+  minInclusive,
+  maxExclusive,
+});
+
+/** The position that covers a range: its own, or that of the range it was split from. */
+const positionIn = (range: PhysicalPartition, positions: readonly ScanPosition[]): ScanPosition | undefined =>
+  positions.find((one) => one.minInclusive < range.maxExclusive && one.maxExclusive > range.minInclusive);
+
+/** Positions of ranges still to come: parts of a range that was split after its scan had begun. */
+function resumable(ranges: readonly PhysicalPartition[], positions: readonly ScanPosition[]): ScanPosition[] {
+  return ranges.flatMap((range) => {
+    const position = positionIn(range, positions);
+    return position === undefined ? [] : [{ ...position, ...boundsOf(range) }];
+  });
 }
 
-const encodePosition = ({ from, lsn, skip }: ScanPosition): string => `${from};${lsn};${skip}`;
+function parsePositions(token: string | undefined): ScanPosition[] {
+  if (token === undefined) return [];
+  return token.split(',').map((part) => {
+    const [, minInclusive, maxExclusive, lsn, skip] =
+      /^([0-9A-F]*)-([0-9A-F]+)-(\d+)-(\d+)$/.exec(part) ?? [];
+    if (minInclusive === undefined || maxExclusive === undefined)
+      throw badRequest('The continuation token is malformed');
+    return { minInclusive, maxExclusive, lsn: Number(lsn), skip: Number(skip) };
+  });
+}
+
+const encodePosition = ({ minInclusive, maxExclusive, lsn, skip }: ScanPosition): string =>
+  `${minInclusive}-${maxExclusive}-${lsn}-${skip}`;
 
 function metricsHeader(
   request: WireRequest,

@@ -107,6 +107,7 @@ export async function startCosmos(options: CosmosOptions = {}): Promise<CosmosSe
     stats: () => ({ containers: catalog.containers.map((entry) => containerStats(entry, clock.now())) }),
     split: (database, container, rangeId) => catalog.container(database, container).container.split(rangeId),
     async stop() {
+      if (stopping.signal.aborted) return;
       stopping.abort(new Error('the local Cosmos DB was stopped'));
       endSplits();
       clearInterval(expiry);

@@ -54,7 +54,7 @@ export class PartitionLog {
   #fileEnd = 0;
   #appendedBytes = 0;
   #failed: Error | undefined;
-  readonly #file: number | undefined;
+  #file: number | undefined;
   readonly path: string | undefined;
 
   constructor(path?: string) {
@@ -146,6 +146,7 @@ export class PartitionLog {
   /** Closes the file; memory stays readable for replies under way. */
   close(): void {
     if (this.#file !== undefined) closeSync(this.#file);
+    this.#file = undefined;
   }
 
   /** Closes and deletes the file. */

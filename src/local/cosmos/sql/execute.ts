@@ -8,7 +8,10 @@ type Run = (outer: Row, documents?: readonly unknown[]) => unknown[];
 
 /** Turns a query into a function, once. @throws SqlError */
 export function compileQuery(query: Query): Run {
-  const subquery = (inner: Query): ((row: Row) => unknown[]) => compileQuery(inner);
+  const subquery = (inner: Query): ((row: Row) => unknown[]) => {
+    const run = compileQuery(inner);
+    return (row) => run(row);
+  };
   const compile = (node: Parameters<typeof compileExpression>[0]): Evaluate =>
     compileExpression(node, subquery);
   const sources = query.sources.map((source) => compileSource(source, compile));
