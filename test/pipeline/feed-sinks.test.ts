@@ -3,16 +3,21 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EventHubConsumerClient, earliestEventPosition } from '@azure/event-hubs';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
+import { partitionForKey } from '../../src/hashing/partition-for-key.ts';
+import { startEventHubs } from '../../src/local/event-hubs/index.ts';
 import { startRedis } from '../../src/local/redis/index.ts';
 import { feedDeadLetter } from '../../src/pipeline/feed-dead-letter.ts';
+import { eventHubSink } from '../../src/pipeline/feed-event-hub-sink.ts';
 import { execSink } from '../../src/pipeline/feed-exec-sink.ts';
 import { redisSink } from '../../src/pipeline/feed-redis-sink.ts';
 import { loadPosition, savePosition } from '../../src/pipeline/feed-resume.ts';
 import { deliverToAll, type FeedSink } from '../../src/pipeline/feed-sink.ts';
 import { webhookSink } from '../../src/pipeline/feed-webhook-sink.ts';
 import { Secret } from '../../src/util/secret.ts';
+import { eventually } from '../helpers/eventually.ts';
 import { changeOf, pageOf } from './feed-change.ts';
 
 const changes = [1, 2, 3].map((lsn) => changeOf({ value: lsn }, lsn));
@@ -136,4 +141,53 @@ describe('files', () => {
       { reason: 'odd', id: 'item-2', lsn: 2 },
     ]);
   });
+});
+
+it('event-hub keeps the order of each key, in the partition that the key belongs to', async () => {
+  const service = await startEventHubs({ port: 0, hubs: [{ name: 'changes', partitionCount: 4 }] });
+  const connectionString = service.environment['EVENTHUB_CONNECTION_STRING'] ?? '';
+  const target = {
+    connectionString: new Secret(connectionString),
+    eventHub: 'changes',
+    consumerGroup: '$Default',
+  };
+  const sink = await eventHubSink(target);
+  const client = new EventHubConsumerClient('$Default', connectionString, 'changes');
+  const byKey = new Map<unknown, { partitionId: string; lsn: number }[]>();
+  let received = 0;
+  try {
+    const many = Array.from({ length: 200 }, (_, lsn) => ({
+      ...changeOf({ pad: 'x'.repeat(500) }, lsn),
+      partitionKey: `dev-${lsn % 7}`,
+    }));
+    await sink.deliver(many, pageOf(many));
+    const subscription = client.subscribe(
+      {
+        async processEvents(events, { partitionId }) {
+          received += events.length;
+          for (const { body } of events)
+            byKey.set(body.partitionKey, [
+              ...(byKey.get(body.partitionKey) ?? []),
+              { partitionId, lsn: body.lsn },
+            ]);
+        },
+        async processError(error) {
+          throw error;
+        },
+      },
+      { startPosition: earliestEventPosition },
+    );
+    await eventually(() => received === 200);
+    await subscription.close();
+    for (const [key, events] of byKey) {
+      const partition = String(partitionForKey(String(key), 4));
+      expect(new Set(events.map(({ partitionId }) => partitionId))).toEqual(new Set([partition]));
+      const lsns = events.map(({ lsn }) => lsn);
+      expect(lsns).toEqual([...lsns].sort((a, b) => a - b));
+    }
+  } finally {
+    await client.close();
+    await sink.close();
+    await service.stop();
+  }
 });

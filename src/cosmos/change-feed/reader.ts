@@ -109,7 +109,7 @@ interface RangeState {
   rangeId: string;
   changes: number;
   lagItems: number;
-  freshMs: number;
+  freshMs: number | undefined;
   caughtUp: boolean;
 }
 
@@ -122,7 +122,7 @@ function createChangeFeed(
 ): ChangeFeed {
   const clock = options.clock ?? systemClock;
   const nowMs = (): number => clock.epochMicros() / 1000;
-  const states = new Set<RangeState>(positions.map((position) => newState(position, nowMs())));
+  const states = new Set<RangeState>(positions.map((position) => newState(position, undefined)));
   const ended = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
   let lastChangeAt = clock.now();
@@ -154,7 +154,7 @@ function createChangeFeed(
         state.rangeId = rangeId;
         state.changes += changes.length;
         state.lagItems = lagItems;
-        state.freshMs = changes.at(-1)?.storedMs ?? state.freshMs;
+        state.freshMs = Math.max(state.freshMs ?? 0, changes.at(-1)?.storedMs ?? 0);
       },
       onEmpty(page) {
         if (sameRange(page, state.position)) {
@@ -207,13 +207,14 @@ function takenOf(position: RangePosition, partly: readonly RangePosition[]): Ran
   return partly.find((part) => sameRange(part, position)) ?? position;
 }
 
-function newState(position: RangePosition, freshMs: number): RangeState {
+function newState(position: RangePosition, freshMs: number | undefined): RangeState {
   return { position, rangeId: '*', changes: 0, lagItems: 0, freshMs, caughtUp: false };
 }
 
 function statusOf(state: RangeState, nowMs: number): RangeStatus {
   const { position, rangeId, changes, lagItems, freshMs, caughtUp } = state;
-  return { ...position, rangeId, changes, lagItems, lagMs: Math.max(0, nowMs - freshMs), caughtUp };
+  const lagMs = freshMs === undefined ? undefined : Math.max(0, nowMs - freshMs);
+  return { ...position, rangeId, changes, lagItems, lagMs, caughtUp };
 }
 
 function sameRange(a: FeedRange, b: FeedRange): boolean {

@@ -65,9 +65,9 @@ export interface RangeStatus extends RangePosition {
   readonly lagItems: number;
   /**
    * Age of what was read last: time since the later of the last empty page and the newest change. Small for an idle range
-   * that is polled, large for one that is stuck.
+   * that is polled, large for one that is behind or stuck; `undefined` before the first answer.
    */
-  readonly lagMs: number;
+  readonly lagMs: number | undefined;
   /** The end of the range was reached at least once, and nothing has come since. */
   readonly caughtUp: boolean;
 }

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openChangeFeed, runChangeFeed } from '../../../src/cosmos/change-feed/reader.ts';
 import type { FeedChange } from '../../../src/cosmos/change-feed/types.ts';
 import { deleteContainer, provision } from '../../../src/cosmos/containers.ts';
+import { systemClock } from '../../../src/util/clock.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { type FeedAccount, startFeedAccount } from './feed-account.ts';
 
@@ -86,7 +87,7 @@ describe('reading from now', () => {
     await account.write(50, 'new-');
     await eventually(() => expect(ids).toHaveLength(50));
     expect(ids.every((id) => id.startsWith('new-'))).toBe(true);
-    await eventually(() => feed.status().every(({ lagMs }) => lagMs < 5_000));
+    await eventually(() => feed.status().every(({ lagMs = Number.NaN }) => lagMs < 5_000));
     stop.abort();
     await done;
   });
@@ -136,6 +137,29 @@ describe('a position', () => {
     const again = openChangeFeed(account.connection, { start: { continuation: position } });
     await expect(again).rejects.toThrow('another container');
   });
+});
+
+it('measures lag from the age of what was read, not from the time of reading', async () => {
+  await account.write(40);
+  const inAnHour = { ...systemClock, epochMicros: () => systemClock.epochMicros() + 3_600_000_000 };
+  const feed = await openChangeFeed(account.connection, {
+    start: 'beginning',
+    pageSize: 5,
+    clock: inAnHour,
+    ...toTheEnd,
+  });
+  expect(feed.status().map(({ lagMs }) => lagMs)).toEqual(feed.status().map(() => undefined));
+  let second = false;
+  await feed.run((page) => {
+    const status = feed.status().find(({ min }) => min === page.feedRange.min);
+    if (status?.changes === 5) {
+      second = true;
+      expect(status.lagMs).toBeGreaterThan(3_590_000);
+    }
+  });
+  expect(second).toBe(true);
+  // Read to the end an instant ago, however old the last change is.
+  expect(feed.status().every(({ lagMs = Number.NaN }) => lagMs < 10_000)).toBe(true);
 });
 
 describe('splits', () => {
