@@ -26,11 +26,6 @@ const SYMBOLIC: Readonly<Record<string, number>> = {
   'amqp:footer:map': SECTION.footer,
 };
 
-/** Position of the section's value, for a descriptor in its usual short form; -1 for any other. */
-export function shortSectionValueAt(at: number, bytes: Buffer): number {
-  return bytes[at] === 0x00 && bytes[at + 1] === 0x53 ? at + 3 : -1;
-}
-
 export interface Section {
   readonly code: number;
   readonly valueAt: number;
@@ -62,7 +57,7 @@ export function mapEntriesAt(bytes: Buffer, at: number, end: number): MapEntries
   throw decodeError('expected a map');
 }
 
-/** A symbol as it stands in a map: to be compared with {@link startsWith} instead of being decoded. */
+/** A symbol as it stands in a map: compared as bytes instead of being decoded. */
 export function encodedSymbol(text: string): Buffer {
   return Buffer.concat([Buffer.from([0xa3, text.length]), Buffer.from(text, 'latin1')]);
 }

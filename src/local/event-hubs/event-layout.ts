@@ -27,12 +27,15 @@ export function layoutOf(bytes: Buffer, start: number, end: number): EventLayout
   let annotations = NO_ANNOTATIONS;
   let previous = 0;
   while (at < end) {
-    const [code, valueAt, next] = quickSectionAt(bytes, at, end);
+    const code = sectionCodeAt(bytes, at, end);
+    const valueAt = sectionValueAt(bytes, at, end);
+    const next = skipValue(bytes, valueAt, end);
     if (code < previous) throw decodeError('message sections are out of order');
     previous = code;
     if (code <= SECTION.messageAnnotations) {
       if (code === SECTION.header) headerEnd = next;
-      else if (code === SECTION.messageAnnotations) annotations = mapEntriesAt(bytes, valueAt, next);
+      else if (code === SECTION.messageAnnotations && !isEmptyMap(bytes, valueAt, next))
+        annotations = mapEntriesAt(bytes, valueAt, next);
       rest = next;
     }
     at = next;
@@ -41,13 +44,25 @@ export function layoutOf(bytes: Buffer, start: number, end: number): EventLayout
   return { start, headerEnd, annotations, rest, end };
 }
 
-/** A section whose descriptor has its usual form, a small ulong, is read without building values. */
-function quickSectionAt(bytes: Buffer, at: number, end: number): readonly [number, number, number] {
+/** A descriptor in its usual form, a small ulong, is read in place: this runs for every section of every event. */
+function hasShortDescriptor(bytes: Buffer, at: number): boolean {
+  return bytes[at] === 0x00 && bytes[at + 1] === 0x53;
+}
+
+function sectionCodeAt(bytes: Buffer, at: number, end: number): number {
+  if (!hasShortDescriptor(bytes, at)) return sectionAt(bytes, at, end).code;
   const code = bytes[at + 2]!;
-  if (bytes[at] === 0x00 && bytes[at + 1] === 0x53 && code >= SECTION.header && code <= SECTION.footer)
-    return [code, at + 3, skipValue(bytes, at + 3, end)];
-  const section = sectionAt(bytes, at, end);
-  return [section.code, section.valueAt, section.next];
+  if (code < SECTION.header || code > SECTION.footer) throw decodeError('unknown message section');
+  return code;
+}
+
+function sectionValueAt(bytes: Buffer, at: number, end: number): number {
+  return hasShortDescriptor(bytes, at) ? at + 3 : sectionAt(bytes, at, end).valueAt;
+}
+
+/** The JavaScript SDK sends an empty map with every event. */
+function isEmptyMap(bytes: Buffer, at: number, end: number): boolean {
+  return bytes[at] === 0xc1 && bytes[at + 2] === 0 && end - at === 3;
 }
 
 /** An envelope of format 0x80013700: the events inside and the annotations they share. */
@@ -65,7 +80,9 @@ export function batchOf(bytes: Buffer, start: number, end: number): Batch {
   const events: EventLayout[] = [];
   let annotations = NO_ANNOTATIONS;
   for (let at = start; at < end; ) {
-    const [code, valueAt, next] = quickSectionAt(bytes, at, end);
+    const code = sectionCodeAt(bytes, at, end);
+    const valueAt = sectionValueAt(bytes, at, end);
+    const next = skipValue(bytes, valueAt, end);
     if (code === SECTION.data) {
       const formatCode = bytes[valueAt];
       if (formatCode !== 0xa0 && formatCode !== 0xb0) throw decodeError('expected binary data in a batch');

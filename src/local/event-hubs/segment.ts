@@ -77,7 +77,7 @@ export class Segment {
     this.#addPosition(record);
     // Padding is written so that files do not carry stale memory.
     const next = (end + 7) & ~7;
-    this.bytes.fill(0, end, next);
+    for (let at = end; at < next; at++) this.bytes[at] = 0;
     this.#used = next;
   }
 
