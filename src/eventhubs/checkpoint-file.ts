@@ -1,4 +1,5 @@
 import { link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Clock } from '../util/clock.ts';
 import { PipeError } from '../util/errors.ts';
@@ -60,7 +61,11 @@ export function fileCheckpointStore(folder: string, clock: Clock): ResettableChe
       return undefined;
     const version = (current?.version ?? 0) + 1;
     const lastModifiedTimeInMs = Math.floor(clock.epochMicros() / 1000);
-    const temporary = await write(directory, { ownerId: request.ownerId, lastModifiedTimeInMs });
+    const temporary = await write(directory, {
+      ownerId: request.ownerId,
+      lastModifiedTimeInMs,
+      process: { host: hostname(), pid: process.pid },
+    });
     try {
       await link(temporary, join(directory, fileName(request.partitionId, 'owner', version)));
     } catch (error) {
@@ -79,7 +84,9 @@ export function fileCheckpointStore(folder: string, clock: Clock): ResettableChe
       return readNewest(folder, scope, 'owner', (entry, content) => ({
         ...scope,
         partitionId: entry.partitionId,
-        ownerId: String(content['ownerId']),
+        ownerId: isAlive(content['process'], Number(content['lastModifiedTimeInMs']))
+          ? String(content['ownerId'])
+          : '',
         lastModifiedTimeInMs: Number(content['lastModifiedTimeInMs']),
         etag: String(entry.version),
       }));
@@ -120,6 +127,22 @@ export function fileCheckpointStore(folder: string, clock: Clock): ResettableChe
         if (partitionIds.includes(entry.partitionId)) await rm(join(directory, entry.name), { force: true });
     },
   };
+}
+
+/**
+ * False for a process of this machine that is gone: its partitions are free at once instead of after the expiry. A process
+ * id can come back (1 in a container), so a claim from before this process started is not its own.
+ */
+function isAlive(claimant: unknown, claimedMs: number): boolean {
+  const { host, pid } = claimant as { readonly host?: unknown; readonly pid?: unknown };
+  if (host !== hostname() || typeof pid !== 'number') return true;
+  if (pid === process.pid) return claimedMs >= performance.timeOrigin;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !hasCode(error, 'ESRCH');
+  }
 }
 
 function directoryOf(folder: string, scope: CheckpointScope): string {

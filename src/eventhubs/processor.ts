@@ -64,7 +64,24 @@ export function startProcessor(options: ProcessorOptions): Processor {
   const { connection, handler } = options;
   const pageSize = options.pageSize ?? 500;
   const prefetchCount = options.prefetch ?? pageSize * 2;
-  const client = connection.consumer(options.consumerGroup, options.checkpoints, {
+  const open = new Set<string>();
+  let stopping = false;
+  const checkpoints: CheckpointStore = {
+    ...options.checkpoints,
+    /**
+     * An ownership of ours without a receiver is of an earlier life of this owner, or of a receiver that failed. The SDK
+     * counts it as load and does not renew it, so that the partition would stand still until it expires.
+     */
+    async listOwnership(...scope) {
+      const owners = await options.checkpoints.listOwnership(...scope);
+      return owners.map((entry) =>
+        !stopping && entry.ownerId === options.ownerId && !open.has(entry.partitionId)
+          ? { ...entry, ownerId: '' }
+          : entry,
+      );
+    },
+  };
+  const client = connection.consumer(options.consumerGroup, checkpoints, {
     identifier: options.ownerId,
     loadBalancingOptions: {
       strategy: 'greedy',
@@ -78,7 +95,10 @@ export function startProcessor(options: ProcessorOptions): Processor {
 
   const subscription = client.subscribe(
     {
-      processInitialize: async ({ partitionId }) => handler.opened(partitionId),
+      processInitialize: async ({ partitionId }) => {
+        open.add(partitionId);
+        handler.opened(partitionId);
+      },
       processEvents: async (events, context) => {
         if (events.length === 0) return;
         try {
@@ -88,6 +108,7 @@ export function startProcessor(options: ProcessorOptions): Processor {
         }
       },
       processClose: async (reason, context) => {
+        open.delete(context.partitionId);
         try {
           await handler.closed(context.partitionId, reason === 'OwnershipLost' ? 'lost' : 'shutdown');
         } catch (error) {
@@ -110,6 +131,7 @@ export function startProcessor(options: ProcessorOptions): Processor {
   );
   return {
     async stop() {
+      stopping = true;
       await subscription.close();
       await client.close();
     },

@@ -42,7 +42,6 @@ export function staleCheckpoints(
   return checkpoints.filter(
     ({ hubCreatedMs, partitionId, sequenceNumber }) =>
       sequenceNumber > (lastOf.get(partitionId) ?? Number.POSITIVE_INFINITY) ||
-      // Creation times travel with millisecond and with second precision, depending on the service.
-      (hubCreatedMs !== undefined && Math.abs(hubCreatedMs - hub.createdMs) >= 1_000),
+      (hubCreatedMs !== undefined && hubCreatedMs !== hub.createdMs),
   );
 }

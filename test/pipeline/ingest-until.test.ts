@@ -66,7 +66,6 @@ describe('staleCheckpoints', () => {
       checkpoint('1', 9, 50_000),
       checkpoint('1', 3, 10_000),
       checkpoint('0', 9),
-      checkpoint('0', 1, 50_999),
     ]);
     expect(found.map((entry) => [entry.partitionId, entry.sequenceNumber])).toEqual([
       ['0', 10],
