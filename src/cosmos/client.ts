@@ -3,6 +3,7 @@ import type { CosmosTarget } from '../config/targets.ts';
 import type { RuRecorder } from '../metrics/types.ts';
 import { chargePlugin } from './charge-plugin.ts';
 import { toPipeError } from './errors.ts';
+import { createLeanHttpClient } from './http-client.ts';
 
 export interface CosmosOptions {
   /** Told the charge of every request that is not a bulk write (the bulk writer takes a recorder of its own). */
@@ -31,10 +32,12 @@ export async function openCosmos(
   options: CosmosOptions = {},
 ): Promise<CosmosConnection> {
   const { CosmosClient } = await import('@azure/cosmos');
+  const httpClient = createLeanHttpClient();
   const client = new CosmosClient({
     endpoint: target.endpoint,
     ...(target.key ? { key: target.key.reveal() } : { aadCredentials: await defaultCredential() }),
     userAgentSuffix: options.userAgentSuffix ?? 'cosmos-pipe',
+    httpClient,
     connectionPolicy: {
       requestTimeout: options.requestTimeoutMs ?? 60_000,
       // The bulk writer retries on its own; these are for point operations, queries and the change feed.
@@ -47,6 +50,7 @@ export async function openCosmos(
     await client.getDatabaseAccount();
   } catch (error) {
     client.dispose();
+    httpClient.close();
     throw toPipeError(error, target);
   }
   const database = client.database(target.database);
@@ -55,7 +59,10 @@ export async function openCosmos(
     client,
     database,
     container: database.container(target.container),
-    dispose: () => client.dispose(),
+    dispose() {
+      client.dispose();
+      httpClient.close();
+    },
   };
 }
 
