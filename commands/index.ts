@@ -47,4 +47,14 @@ export const manifest: Manifest = {
     group: 'Measure:',
     load: () => import('./verify.ts'),
   },
+  report: {
+    summary: 'render saved reports, add up shards',
+    group: 'Measure:',
+    load: () => import('./report.ts'),
+  },
+  compare: {
+    summary: 'compare reports and fail on a regression',
+    group: 'Measure:',
+    load: () => import('./compare.ts'),
+  },
 };

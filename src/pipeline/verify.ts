@@ -12,6 +12,9 @@ export type AnomalyKind = 'lost' | 'duplicated' | 'outOfOrder' | 'late' | 'corru
 
 const KINDS: readonly AnomalyKind[] = ['lost', 'duplicated', 'outOfOrder', 'late', 'corrupted', 'unexpected'];
 
+const FOUND_NOWHERE = 'acknowledged by Event Hubs, found nowhere after it';
+const GAP = 'a gap in the sequence of its key';
+
 /** Events after which absence is no loss: nothing could have stored them. */
 const NEVER_STORED = ['malformed', 'oversized'];
 
@@ -204,7 +207,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
           for (const { from, to } of IntervalSet.of([gap.from, gap.to]).without(exempt)) {
             state.counts.lost += to - from + 1;
             totals.lost += missingAnywhere.add(from, to);
-            absences.keep(lostExample(place, run, key, { from, to }, states));
+            absences.keep(lostExample(place, run, key, { from, to }, states, ledgers.size > 0));
           }
         }
         for (const { from, to } of seen.without(sequences)) {
@@ -318,6 +321,7 @@ function lostExample(
   key: string,
   { from, to }: Interval,
   states: ReadonlyMap<Place, PlaceState>,
+  acknowledged: boolean,
 ): Anomaly {
   const seenAt = PLACES.filter((other) => states.get(other)?.seen.get(run)?.get(key)?.has(from));
   return {
@@ -327,9 +331,8 @@ function lostExample(
     key,
     sequence: from,
     ...(to > from && { untilSequence: to }),
-    lastSeen: seenAt.at(-1) ?? 'event hub',
-    detail:
-      seenAt.length === 0 ? 'acknowledged by Event Hubs, found nowhere after it' : `not in the ${place}`,
+    lastSeen: seenAt.at(-1) ?? (acknowledged ? 'event hub' : 'nowhere'),
+    detail: seenAt.length > 0 ? `not in the ${place}` : acknowledged ? FOUND_NOWHERE : GAP,
   };
 }
 

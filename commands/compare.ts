@@ -1,0 +1,46 @@
+import { basename, resolve } from 'node:path';
+import { defineCommand } from '../src/cli/command.ts';
+import { opt } from '../src/cli/options.ts';
+import { compareReports, renderComparison } from '../src/report/compare.ts';
+import { readReport } from '../src/report/read.ts';
+import { ExitCode, usageError } from '../src/util/errors.ts';
+
+export const command = defineCommand({
+  description: [
+    'Hold a report, the last one named, against earlier ones of the same load. Several baselines give a noise band: what moves less than they',
+    'differ among themselves is no change. Exit code 99 for a regression.',
+  ].join('\n'),
+  operands: '[report...]',
+  examples: [
+    'cosmos-pipe compare main.json pr.json',
+    'cosmos-pipe compare main-1.json main-2.json main-3.json pr.json --max-regression 20%',
+  ],
+  options: {
+    maxRegression: opt.custom(parseShare, {
+      flags: '--max-regression <share>',
+      description: 'largest change for the worse that passes',
+      fallback: '10%',
+    }),
+  },
+  async run(values, { operands, terminal, cwd }): Promise<ExitCode> {
+    if (operands.length < 2)
+      throw usageError('two reports are needed', 'for example: cosmos-pipe compare main.json pr.json');
+    const reports = await Promise.all(operands.map((path) => readReport(resolve(cwd, path))));
+    const current = reports.pop();
+    if (current === undefined) throw new Error('two reports were read');
+    const comparison = compareReports(reports, current, values.maxRegression);
+    const names = [
+      reports.length === 1 ? basename(operands[0] as string) : `median of ${reports.length}`,
+      basename(operands.at(-1) as string),
+    ];
+    terminal.result(comparison, renderComparison(comparison, names));
+    return comparison.ok ? ExitCode.Ok : ExitCode.ThresholdsCrossed;
+  },
+});
+
+/** `10%` or `0.1`. */
+function parseShare(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(text.trim());
+  if (match === null) throw new RangeError(`invalid share "${text}", expected for example 10%`);
+  return Number(match[1]) / (match[2] === '%' ? 100 : 1);
+}
