@@ -19,7 +19,6 @@ export interface AmqpApplication {
    * When it throws, the deliveries of this read are rejected instead of accepted.
    */
   commit(): void;
-  onOpened(connection: Connection): void;
   onClosed(connection: Connection): void;
 }
 

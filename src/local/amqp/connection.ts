@@ -37,7 +37,6 @@ export class Connection {
   authenticated = false;
   /** Largest frame that the peer accepts. */
   peerMaxFrameSize = 0xffff_ffff;
-  peerProperties: ReadonlyMap<unknown, unknown> = new Map();
   readonly application: AmqpApplication;
   readonly output: Output;
   readonly #socket: Socket;
@@ -75,10 +74,6 @@ export class Connection {
     this.#every(Math.min(options.limits.idleTimeoutMs, options.limits.unusedTimeoutMs) / 4, () =>
       this.#checkSilence(),
     );
-  }
-
-  get remoteAddress(): string {
-    return this.#socket.remoteAddress ?? '';
   }
 
   get linkCount(): number {
@@ -201,14 +196,12 @@ export class Connection {
     const fields = new Fields(bytes, listAt, next);
     this.#opened = true;
     this.peerMaxFrameSize = Math.max(MIN_MAX_FRAME_SIZE, fields.optionalNumber(2) ?? 0xffff_ffff);
-    this.peerProperties = fields.map(9);
     this.sendPerformative(0, CODE.open, 10, 5, (writer) => {
       writer.string(this.application.containerId).null().uint(this.#limits.maxFrameSize);
       writer.ushort(CHANNEL_MAX).uint(this.#limits.idleTimeoutMs);
     });
     const peerIdleMs = fields.optionalNumber(4) ?? 0;
     if (peerIdleMs > 0) this.#keepAlive(Math.min(peerIdleMs / 4, 30_000));
-    this.application.onOpened(this);
   }
 
   #onBegin(channel: number, bytes: Buffer, { listAt, next }: Performative): void {

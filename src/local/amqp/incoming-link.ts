@@ -49,10 +49,6 @@ export class IncomingLink {
     this.#deliveryCount = attach.initialDeliveryCount;
   }
 
-  get isOpen(): boolean {
-    return this.#state === 'attached';
-  }
-
   accept(terms: IncomingLinkTerms): void {
     const { encoded, handle, maxMessageSize, name, receiverSettleMode, senderSettleMode } = this.attach;
     this.#terms = terms;

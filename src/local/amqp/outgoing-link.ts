@@ -42,10 +42,6 @@ export class OutgoingLink {
     this.attach = attach;
   }
 
-  get isOpen(): boolean {
-    return this.#state === 'attached';
-  }
-
   /** True when one more message may be sent now. */
   get canSend(): boolean {
     return this.#credit > 0 && this.session.peerWindow > 0 && this.#state === 'attached';

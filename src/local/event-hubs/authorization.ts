@@ -47,7 +47,7 @@ function decode(text: string | undefined): string {
 }
 
 /** Path of an entity or audience, lower-cased: `sb://host:5672/hub/Partitions/0` gives `hub/partitions/0`. */
-export function entityPath(address: string): string {
+function entityPath(address: string): string {
   return address
     .replace(/^[a-z]+:\/\/[^/]*/i, '')
     .replace(/^\/+|\/+$/g, '')

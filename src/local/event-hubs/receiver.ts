@@ -73,10 +73,14 @@ export class Receiver {
     const { log, receivers } = this.#partition;
     const others = receivers.get(group) ?? new Set();
     const refusal = this.#refusalBy(others);
+    if (refusal !== undefined) {
+      this.#link.refuse(refusal);
+      return;
+    }
     log.expire(wallMs(this.#broker.clock));
     const start = startPosition(log, selectorOf(this.#link));
-    if (refusal !== undefined || !start.ok) {
-      this.#link.refuse(refusal ?? (start.ok ? conditions.repliesNotRead() : start.error));
+    if (!start.ok) {
+      this.#link.refuse(start.error);
       return;
     }
     this.#sequence = start.sequenceNumber;

@@ -137,7 +137,6 @@ function applicationOf(broker: Broker, connections: Set<Connection>): AmqpApplic
       broker.dirty.clear();
       if (failures.length > 0) throw failures[0];
     },
-    onOpened: () => {},
     onClosed: (connection) => connections.delete(connection),
   };
 }

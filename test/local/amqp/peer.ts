@@ -65,7 +65,6 @@ export async function startServer(
     commit() {
       if (state.failure) throw state.failure;
     },
-    onOpened: () => {},
     onClosed: () => {},
     onIncomingLink: (link: IncomingLink) =>
       link.accept({
