@@ -8,7 +8,7 @@ import {
   patchConditionFailed,
   preconditionFailed,
 } from './errors.ts';
-import { type Draft, etagOf, type JsonObject, requireItem, SYSTEM_PROPERTIES } from './item.ts';
+import { type Draft, etagOf, type JsonObject, requireItem } from './item.ts';
 import { RecordKind } from './log.ts';
 import { bodyBytes, type Revision } from './partition.ts';
 import type { PartitionKey } from './partition-key.ts';
@@ -151,10 +151,9 @@ export const bytesOf = (version: Version): Buffer =>
 export const parseVersion = (version: Version): JsonObject =>
   JSON.parse(bytesOf(version).toString()) as JsonObject;
 
-/** The item as its owner wrote it. */
+/** The item as its owner wrote it: the stored bytes up to where the system properties begin. */
 function parseItem(version: Version): JsonObject {
   if (!('chunk' in version)) return JSON.parse(version.json) as JsonObject;
-  const item = parseVersion(version);
-  for (const name of SYSTEM_PROPERTIES) delete item[name];
-  return item;
+  const { chunk, offset, sizeBytes } = version;
+  return JSON.parse(`${chunk.toString('utf8', offset, offset + sizeBytes - 1)}}`) as JsonObject;
 }
