@@ -76,7 +76,7 @@ export interface BulkWriter {
    * next write. `settled` is told once the operation is stored or has failed for good. Throws after `close`.
    */
   write(operation: WriteOperation, settled: Settled): Promise<void> | undefined;
-  /** Sends partial batches at once and resolves when everything written so far has settled. */
+  /** Sends partial batches without waiting and resolves when nothing is buffered any more. */
   flush(): Promise<void>;
   /** Flushes and refuses further writes. With an aborted signal, what is not yet on the wire fails with status 0. */
   close(): Promise<void>;

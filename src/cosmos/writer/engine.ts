@@ -1,8 +1,15 @@
-import type { RuOperation, RuRecorder, StageRecorder } from '../../metrics/types.ts';
+import type { RuRecorder, StageRecorder } from '../../metrics/types.ts';
 import type { Clock } from '../../util/clock.ts';
 import { PipeError } from '../../util/errors.ts';
 import type { Random } from '../../util/random.ts';
-import type { BulkWriter, Settled, WriteOperation, WriterSnapshot } from '../write-operation.ts';
+import type {
+  BulkWriter,
+  Settled,
+  WriteOperation,
+  WriteOutcome,
+  WriterSnapshot,
+} from '../write-operation.ts';
+import { type Answer, giveUp, readAnswer } from './answer.ts';
 import { type HashKey, KeyDirectory, type RangeMap } from './key-directory.ts';
 import {
   appendPending,
@@ -18,14 +25,7 @@ import {
   takeBatch,
   unshiftReady,
 } from './lanes.ts';
-import { refusalReason, verdictOfOperation, verdictOfRequest } from './verdict.ts';
-import {
-  type BulkReply,
-  type BulkTransport,
-  encodeOperation,
-  type OperationReply,
-  type RangeBounds,
-} from './wire.ts';
+import { type BulkTransport, encodeOperation, type RangeBounds } from './wire.ts';
 
 export interface EngineOptions {
   readonly transport: BulkTransport;
@@ -55,8 +55,6 @@ export interface EngineOptions {
 
 /** Beside its body an operation costs memory too: its object, its closure, its place in the lists. */
 const OPERATION_OVERHEAD_BYTES = 200;
-/** Characters around a body in the request. */
-const ENCODING_OVERHEAD_BYTES = 120;
 const FIRST_BACKOFF_MS = 20;
 const LONGEST_BACKOFF_MS = 5_000;
 /**
@@ -71,7 +69,7 @@ const DISTINCT_REQUESTS = 8;
 /** A partial batch does not wait longer than this many times `maxWaitMs` for the answer to the request before it. */
 const WAIT_FOR_ANSWER = 4;
 
-const ABORTED = 'the writer was aborted';
+const ABORTED = { ok: false, statusCode: 0, reason: 'the writer was aborted', poison: false } as const;
 
 /** Batches, paces, retries and reorders nothing; see `BulkWriter` for the contract and docs/architecture.md for the idea. */
 export class WriterEngine implements BulkWriter {
@@ -82,6 +80,7 @@ export class WriterEngine implements BulkWriter {
   #bufferedBytes = 0;
   #inFlight = 0;
   #requests = 0;
+  #known: readonly RangeBounds[];
   #ruPerSecond: number | undefined;
   #flushing = 0;
   #closed: boolean = false;
@@ -94,6 +93,7 @@ export class WriterEngine implements BulkWriter {
     this.#options = options;
     this.#clock = options.clock;
     this.#ruPerSecond = options.ruPerSecond;
+    this.#known = options.ranges;
     this.#keys = new KeyDirectory(this.#mapOf(options.ranges, new Map()), options.hash);
     options.signal?.addEventListener('abort', () => this.#abandonQueued(), { once: true });
   }
@@ -101,16 +101,16 @@ export class WriterEngine implements BulkWriter {
   write(operation: WriteOperation, settled: Settled): Promise<void> | undefined {
     if (this.#closed) throw new PipeError('E_INTERNAL', 'write after close');
     if (this.#options.signal?.aborted) {
-      settled({ ok: false, statusCode: 0, reason: ABORTED, poison: false, attempts: 0 });
+      settled({ ...ABORTED, attempts: 0 });
       return undefined;
     }
     const lane = this.#keys.laneOf(operation.partitionKey);
-    const sizeBytes = Buffer.byteLength(operation.body) + ENCODING_OVERHEAD_BYTES;
+    const bodyBytes = Buffer.byteLength(operation.body);
     const pending: Pending = {
       operation,
       settled,
       lane,
-      sizeBytes,
+      bodyBytes,
       acceptedAt: this.#clock.now(),
       attempts: 0,
       companyLimit: this.#options.maxOperations,
@@ -118,7 +118,7 @@ export class WriterEngine implements BulkWriter {
       next: undefined,
     };
     this.#buffered++;
-    this.#bufferedBytes += sizeBytes + OPERATION_OVERHEAD_BYTES;
+    this.#bufferedBytes += bodyBytes + OPERATION_OVERHEAD_BYTES;
     this.#options.recorder?.offered(1);
     appendPending(lane, pending);
     if (lane.state === 'idle') pushReady(lane);
@@ -243,149 +243,46 @@ export class WriterEngine implements BulkWriter {
     this.#requests--;
     this.#inFlight -= operations.length;
     recorder?.inFlight(this.#inFlight);
-    const timing = { startedAt, now, expected };
-    const again =
-      'replies' in reply && reply.replies.length === operations.length
-        ? this.#readReplies(batch, reply.replies, timing)
-        : this.#readFailure(batch, reply, timing);
+    const answer = readAnswer(operations, reply);
+    const again = this.#react(batch, answer, { startedAt, now, expected });
+    for (let i = 0; i < answer.settled.length; i++)
+      this.#settle(answer.settled[i] as Pending, answer.outcomes[i] as WriteOutcome);
     this.#requeue(batch, again, now);
     this.#pumpAfter(range);
     this.#openGates();
   }
 
-  /** Settles what is decided. Returns what must travel again. */
-  #readReplies(
-    { range, operations, full }: Batch,
-    replies: readonly OperationReply[],
-    { startedAt, now, expected }: Timing,
-  ): readonly Pending[] {
-    const again: Pending[] = [];
-    const { recorder, ru } = this.#options;
-    const charges = new Map<RuOperation, { charge: number; count: number }>();
-    let charged = 0;
-    let written = 0;
-    let writtenBytes = 0;
-    let throttled = 0;
-    let retryAfterMs = 0;
-    let unavailable = false;
-    let moved = false;
-    for (let i = 0; i < operations.length; i++) {
-      const pending = operations[i] as Pending;
-      const {
-        statusCode,
-        requestCharge = 0,
-        retryAfterMilliseconds = 0,
-        message,
-      } = replies[i] as OperationReply;
-      const { kind } = pending.operation;
-      if (requestCharge > 0) {
-        charged += requestCharge;
-        const sum = charges.get(kind);
-        if (sum === undefined) charges.set(kind, { charge: requestCharge, count: 1 });
-        else {
-          sum.charge += requestCharge;
-          sum.count++;
-        }
-      }
-      const verdict = verdictOfOperation(statusCode);
-      if (verdict !== 'skipped') pending.attempts++;
-      switch (verdict) {
-        case 'stored':
-          written++;
-          writtenBytes += pending.sizeBytes - ENCODING_OVERHEAD_BYTES;
-          this.#settle(pending, { ok: true, statusCode, requestCharge, attempts: pending.attempts });
-          continue;
-        case 'refused':
-          range.distinctKeys = DISTINCT_REQUESTS;
-          this.#refuse(pending, statusCode, message);
-          continue;
-        case 'throttled':
-          throttled++;
-          retryAfterMs = Math.max(retryAfterMs, retryAfterMilliseconds);
-          break;
-        case 'moved':
-          moved = true;
-          break;
-        case 'unavailable':
-          unavailable = true;
-          pending.unsure = true;
-          break;
-        case 'again':
-          pending.lane.restUntil = now + retryDelay(pending.attempts, LONGEST_REST_MS, this.#options.random);
-          break;
-        default: // skipped: at once
-      }
-      again.push(pending);
-    }
-    range.requestCharge += charged;
+  /** Draws the consequences of an answer for the range. Returns the operations that travel again. */
+  #react({ range, full }: Batch, answer: Answer, { startedAt, now, expected }: Timing): readonly Pending[] {
+    const { recorder, ru, random, giveUpMs } = this.#options;
+    const { again, written, requestCharge, throttled, unavailable, moved } = answer;
+    range.requestCharge += requestCharge;
     range.written += written;
-    range.budget?.settle(expected, charged, written, now);
-    for (const [kind, { charge, count }] of charges) ru?.charge(kind, range.id, charge, count);
+    range.budget?.settle(expected, requestCharge, written, now);
+    for (const [kind, { charge, count }] of answer.charges) ru?.charge(kind, range.id, charge, count);
     if (written > 0) {
-      recorder?.done(written, writtenBytes);
+      recorder?.done(written, answer.writtenBytes);
       recorder?.serviceTime((now - startedAt) * 1000, written);
     }
+    if (answer.refused > 0) range.distinctKeys = DISTINCT_REQUESTS;
+    for (const { attempts, lane } of answer.resting)
+      lane.restUntil = now + retryDelay(attempts, LONGEST_REST_MS, random);
     if (written > 0 || throttled > 0) range.failures = 0;
-    if (throttled > 0)
-      this.#throttle(range, { count: throttled, stored: written, retryAfterMs, startedAt, now });
-    else if (unavailable && !this.#backOff(range, now))
-      return this.#giveUp(again, 503, 'service unavailable');
-    else if (again.length === 0 && full) range.window.widen(startedAt, now);
+    if (throttled > 0) {
+      range.throttled += throttled;
+      recorder?.throttled(throttled);
+      ru?.throttled(range.id, throttled);
+      range.window.narrow(startedAt, now, written);
+      range.pausedUntil = Math.max(range.pausedUntil, now + Math.max(LEAST_PAUSE_MS, answer.retryAfterMs));
+    } else if (again.length === 0 && full) range.window.widen(startedAt, now);
+    if (unavailable !== undefined) this.#backOff(range, now);
     if (moved) this.#refresh(range);
+    if ((unavailable !== undefined || moved) && range.failures > 0 && now - range.failingSince > giveUpMs) {
+      const { statusCode, message } = unavailable ?? { statusCode: 410, message: 'the range is gone' };
+      giveUp(answer, again, statusCode, message);
+      return [];
+    }
     return again;
-  }
-
-  /** The request failed as a whole. Returns what must travel again. */
-  #readFailure(
-    { range, operations }: Batch,
-    reply: BulkReply,
-    { startedAt, now, expected }: Timing,
-  ): readonly Pending[] {
-    range.budget?.settle(expected, 0, 0, now);
-    const failure =
-      'replies' in reply
-        ? { statusCode: 0, retryAfterMs: undefined, message: 'the answer does not match the request' }
-        : reply;
-    const verdict = verdictOfRequest(failure.statusCode);
-    for (const pending of operations) {
-      pending.attempts++;
-      // 410, 429 and 4xx promise that nothing was applied; without an answer, or with 5xx and 408, nobody knows.
-      if (verdict === 'unavailable') pending.unsure = true;
-    }
-    switch (verdict) {
-      case 'throttled':
-        range.failures = 0;
-        this.#throttle(range, {
-          count: operations.length,
-          stored: 0,
-          retryAfterMs: failure.retryAfterMs ?? 0,
-          startedAt,
-          now,
-        });
-        break;
-      case 'moved':
-        this.#refresh(range);
-        break;
-      case 'unavailable':
-        if (this.#backOff(range, now)) break;
-        return this.#giveUp(operations, failure.statusCode, failure.message);
-      case 'unusable':
-        return this.#giveUp(operations, failure.statusCode, failure.message);
-      default:
-        // Some operation makes the service refuse the request: halve the company until it is alone with its error.
-        if (operations.length === 1) {
-          this.#refuse(operations[0] as Pending, failure.statusCode, failure.message);
-          return [];
-        }
-        for (const pending of operations) pending.companyLimit = Math.ceil(operations.length / 2);
-    }
-    return operations;
-  }
-
-  #giveUp(operations: readonly Pending[], statusCode: number, message: string): readonly Pending[] {
-    const reason = `the service could not be used (${statusCode === 0 ? '' : `${statusCode} `}${message})`;
-    for (const pending of operations) this.#abandon(pending, statusCode, reason);
-    return [];
   }
 
   /** Puts what must travel again at the head of its keys, in order, and sets the keys free. */
@@ -424,25 +321,11 @@ export class WriterEngine implements BulkWriter {
     lane.range.pending += lane.count;
   }
 
-  #throttle(
-    range: RangeLane,
-    push: { count: number; stored: number; retryAfterMs: number; startedAt: number; now: number },
-  ): void {
-    const { count, stored, retryAfterMs, startedAt, now } = push;
-    range.throttled += count;
-    this.#options.recorder?.throttled(count);
-    this.#options.ru?.throttled(range.id, count);
-    range.window.narrow(startedAt, now, stored);
-    range.pausedUntil = Math.max(range.pausedUntil, now + Math.max(LEAST_PAUSE_MS, retryAfterMs));
-  }
-
-  /** False when the range has failed for so long that there is no point in trying again. */
-  #backOff(range: RangeLane, now: number): boolean {
+  #backOff(range: RangeLane, now: number): void {
     if (range.failures === 0) range.failingSince = now;
     range.failures++;
     const delayMs = retryDelay(range.failures, LONGEST_BACKOFF_MS, this.#options.random);
     range.pausedUntil = Math.max(range.pausedUntil, now + delayMs);
-    return now - range.failingSince <= this.#options.giveUpMs;
   }
 
   /** Reads the ranges anew, once for all who ask meanwhile, and moves the work of ranges that are gone. */
@@ -459,12 +342,18 @@ export class WriterEngine implements BulkWriter {
   }
 
   async #readRanges(): Promise<void> {
-    const { transport, signal, random } = this.#options;
+    const { transport, signal, random, giveUpMs } = this.#options;
+    const startedAt = this.#clock.now();
     for (let attempt = 1; !signal?.aborted; attempt++) {
       try {
         this.#install(await transport.ranges());
         return;
-      } catch {
+      } catch (error) {
+        // Sending to the ranges that are known brings up what is wrong, operation by operation.
+        if (error instanceof PipeError || this.#clock.now() - startedAt > giveUpMs) {
+          this.#install(this.#known);
+          return;
+        }
         await this.#clock.sleep(retryDelay(attempt, LONGEST_BACKOFF_MS, random));
       }
     }
@@ -475,12 +364,13 @@ export class WriterEngine implements BulkWriter {
     const now = this.#clock.now();
     const known = new Map(before.lanes.map((range) => [range.id, range]));
     const map = this.#mapOf(ranges, known);
+    this.#known = ranges;
     const kept = new Set(map.lanes);
     this.#keys.replaceMap(map);
     for (const range of before.lanes) {
       if (kept.has(range)) {
         // Still listed although it answered 410: a split that is not finished, or a key that was hashed for another range.
-        if (range.stale) void this.#backOff(range, now);
+        if (range.stale) this.#backOff(range, now);
         range.stale = false;
         continue;
       }
@@ -505,33 +395,25 @@ export class WriterEngine implements BulkWriter {
     };
   }
 
-  #refuse(pending: Pending, statusCode: number, message: string | undefined): void {
-    this.#options.recorder?.failed(String(statusCode), 1);
-    const { operation, attempts, unsure } = pending;
-    const reason = refusalReason(operation, statusCode, message, unsure);
-    this.#settle(pending, { ok: false, statusCode, reason, poison: true, attempts });
-  }
-
-  #abandon(pending: Pending, statusCode: number, reason: string): void {
-    this.#options.recorder?.failed(String(statusCode), 1);
-    this.#settle(pending, { ok: false, statusCode, reason, poison: false, attempts: pending.attempts });
-  }
-
   /** After an abort: everything that is not on the wire fails. */
   #abandonQueued(): void {
     for (const range of this.#keys.map.lanes) {
       for (let lane = shiftReady(range); lane !== undefined; lane = shiftReady(range)) {
         lane.state = 'idle';
-        while (lane.head !== undefined) this.#abandon(shiftPending(lane), 0, ABORTED);
+        while (lane.head !== undefined) {
+          const pending = shiftPending(lane);
+          this.#settle(pending, { ...ABORTED, attempts: pending.attempts });
+        }
       }
     }
     this.#openGates();
   }
 
-  #settle(pending: Pending, outcome: Parameters<Settled>[0]): void {
+  #settle(pending: Pending, outcome: WriteOutcome): void {
+    if (!outcome.ok) this.#options.recorder?.failed(String(outcome.statusCode), 1);
     pending.lane.range.pending--;
     this.#buffered--;
-    this.#bufferedBytes -= pending.sizeBytes + OPERATION_OVERHEAD_BYTES;
+    this.#bufferedBytes -= pending.bodyBytes + OPERATION_OVERHEAD_BYTES;
     pending.settled(outcome);
   }
 

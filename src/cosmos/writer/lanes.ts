@@ -7,7 +7,7 @@ export interface Pending {
   readonly operation: WriteOperation;
   readonly settled: Settled;
   readonly lane: KeyLane;
-  readonly sizeBytes: number;
+  readonly bodyBytes: number;
   readonly acceptedAt: number;
   attempts: number;
   /** The largest request it may still travel in; halved while a request that failed as a whole is taken apart. */
@@ -165,6 +165,9 @@ export interface Batch {
   readonly repeatsKeys: boolean;
 }
 
+/** Operation type, partition key and punctuation around a body in a request; long keys have room in the limit itself. */
+const ENCODING_OVERHEAD_BYTES = 120;
+
 export interface BatchLimits {
   readonly maxOperations: number;
   readonly maxBytes: number;
@@ -191,7 +194,7 @@ export function takeBatch(range: RangeLane, { maxOperations, maxBytes }: BatchLi
       if (operations.length > 0 && !fits(lane.head)) break;
       const pending = shiftPending(lane);
       limit = Math.min(limit, pending.companyLimit);
-      sizeBytes += pending.sizeBytes;
+      sizeBytes += pending.bodyBytes + ENCODING_OVERHEAD_BYTES;
       operations.push(pending);
     }
   }
@@ -205,7 +208,8 @@ export function takeBatch(range: RangeLane, { maxOperations, maxBytes }: BatchLi
 
   function fits(pending: Pending): boolean {
     return (
-      operations.length < Math.min(limit, pending.companyLimit) && sizeBytes + pending.sizeBytes <= maxBytes
+      operations.length < Math.min(limit, pending.companyLimit) &&
+      sizeBytes + pending.bodyBytes + ENCODING_OVERHEAD_BYTES <= maxBytes
     );
   }
 }
