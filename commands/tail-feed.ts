@@ -1,16 +1,14 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
-import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
-import { cosmosOptions, eventHubsOptions, opt, redisOptions, yesOption } from '../src/cli/options.ts';
+import { type CommandContext, defineCommand } from '../src/cli/command.ts';
 import type { CosmosTarget } from '../src/config/targets.ts';
 import type { FeedChange, FeedPage, FeedStart } from '../src/cosmos/change-feed/types.ts';
 import type { CosmosConnection } from '../src/cosmos/client.ts';
 import { feedDeadLetter } from '../src/pipeline/feed-dead-letter.ts';
 import { projector } from '../src/pipeline/feed-fields.ts';
-import { parseFeedFilter } from '../src/pipeline/feed-filter.ts';
-import { feedDocument, parseFeedFormat, rangeLabel } from '../src/pipeline/feed-format.ts';
+import { feedDocument, rangeLabel } from '../src/pipeline/feed-format.ts';
 import { closeAll, type FeedSink } from '../src/pipeline/feed-sink.ts';
-import { FEED_SINKS, type FeedSinkName, openFeedSink } from '../src/pipeline/feed-sinks.ts';
+import { type FeedSinkName, openFeedSink } from '../src/pipeline/feed-sinks.ts';
 import { parseFeedStart } from '../src/pipeline/feed-start.ts';
 import type { TailResult } from '../src/pipeline/feed-tail.ts';
 import {
@@ -22,126 +20,8 @@ import {
   tailSummary,
 } from '../src/pipeline/feed-text.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
-import { ExitCode as Exit, type ExitCode, PipeError, usageError } from '../src/util/errors.ts';
-
-const reading = { group: 'Reading:' } as const;
-const output = { group: 'Output:' } as const;
-const sharing = { group: 'Sharing and resuming:' } as const;
-
-const options = {
-  from: opt.custom(checkedStart, {
-    flags: '--from <start>',
-    description: 'beginning, now, -10m, or a time such as 2026-11-22T10:00Z',
-    fallback: 'now',
-    ...reading,
-  }),
-  mode: opt.choice(['latest', 'all'], {
-    flags: '--mode <name>',
-    description: 'latest version of each item, or all versions and deletes (needs a change feed policy)',
-    fallback: 'latest',
-    ...reading,
-  }),
-  num: opt.integer({ flags: '-n, --num <count>', description: 'stop after this many changes', ...reading }),
-  untilIdle: opt.flag({
-    flags: '--until-idle',
-    description: 'stop when everything that is there has been read',
-    ...reading,
-  }),
-  filter: opt.custom((text) => parseFeedFilter(text), {
-    flags: '--filter <expression>',
-    description: `only changes for which this holds, e.g. 'type == "TEMP" && value > 10'`,
-    ...reading,
-  }),
-  pageSize: opt.integer({
-    flags: '--page-size <n>',
-    description: 'most changes per request',
-    fallback: '1000',
-    ...reading,
-  }),
-  poll: opt.durationMs({
-    flags: '--poll <duration>',
-    description: 'longest wait between requests of an idle range: latency after silence, about 1 RU each',
-    fallback: '500ms',
-    ...reading,
-  }),
-  to: opt.choice(FEED_SINKS, {
-    flags: '--to <sink>',
-    description: `${FEED_SINKS.join(', ')}; repeat it for several at once (default: stdout)`,
-    repeatable: true,
-    ...output,
-  }),
-  format: opt.custom((text) => parseFeedFormat(text), {
-    flags: '-f, --format <tokens>',
-    description: '%r range, %l lsn, %k key, %i id, %o operation, %t time, %v item, %{path} field',
-    ...output,
-  }),
-  fields: opt.text({
-    flags: '--fields <path,path>',
-    description: 'send these fields of the item only',
-    ...output,
-  }),
-  webhookUrl: opt.secret({
-    flags: '--webhook-url-file <path>',
-    description: 'file with the address for --to webhook: POST of a JSON array, any 2xx accepts it',
-    env: ['COSMOS_PIPE_WEBHOOK_URL'],
-    ...output,
-  }),
-  exec: opt.text({
-    flags: '--exec <command>',
-    description: 'shell command for --to exec: NDJSON on stdin, exit code 0 accepts it',
-    ...output,
-  }),
-  keyPrefix: opt.text({
-    flags: '--key-prefix <text>',
-    description: 'keys of --to redis are <prefix><partition key>:<id>',
-    fallback: 'cp:',
-    ...output,
-  }),
-  ttl: opt.durationMs({
-    flags: '--ttl <duration>',
-    description: 'life of the entries of --to redis (default: they stay)',
-    ...output,
-  }),
-  attempts: opt.integer({
-    flags: '--attempts <n>',
-    description: 'how often a sink is tried with the same changes',
-    fallback: '5',
-    ...output,
-  }),
-  deadLetter: opt.text({
-    flags: '--dead-letter <file>',
-    description: 'put changes that no attempt could deliver there and go on (default: stop)',
-    ...output,
-  }),
-  resume: opt.text({
-    flags: '--resume <file>',
-    description: 'go on from the position in this file, and keep it there',
-    ...sharing,
-  }),
-  processor: opt.text({
-    flags: '--processor <name>',
-    description: 'share the ranges with every process of this name; positions are kept in leases',
-    ...sharing,
-  }),
-  leaseContainer: opt.text({
-    flags: '--lease-container <id>',
-    description: 'container of the leases, in the same database',
-    fallback: 'leases',
-    ...sharing,
-  }),
-  leaseExpiry: opt.durationMs({
-    flags: '--lease-expiry <duration>',
-    description: 'take over the ranges of a process that was silent for this long',
-    fallback: '30s',
-    ...sharing,
-  }),
-  yes: { ...yesOption, description: 'create a missing lease container without asking', ...sharing },
-  ...cosmosOptions,
-  ...eventHubsOptions,
-  ...redisOptions,
-};
-
-type Values = OptionValues<typeof options>;
+import { ExitCode, PipeError, usageError } from '../src/util/errors.ts';
+import { options, type Values } from './tail-feed-options.ts';
 
 export const command = defineCommand({
   description: [
@@ -168,14 +48,15 @@ export const command = defineCommand({
   },
 });
 
-async function tail(values: Values, context: CommandContext): Promise<ExitCode | undefined> {
+async function tail(values: Values, context: CommandContext): Promise<ExitCode> {
   check(values);
   const { clock, signal, terminal } = context;
   return withCosmos(context, async ({ connection, local, charged }) => {
     const sinks: FeedSink[] = [];
     const startedAt = clock.now();
+    const print = printer(terminal);
     try {
-      for (const name of sinkNames(values)) sinks.push(await openSink(name, values, context));
+      for (const name of sinkNames(values)) sinks.push(await openSink(name, values, context, print));
       const result = values.processor
         ? await share(values.processor, values, context, connection, local, sinks)
         : await follow(values, context, connection, sinks);
@@ -185,7 +66,7 @@ async function tail(values: Values, context: CommandContext): Promise<ExitCode |
     } finally {
       await closeAll(sinks);
     }
-    return signal.aborted ? Exit.Interrupted : Exit.Ok;
+    return signal.aborted ? ExitCode.Interrupted : ExitCode.Ok;
   });
 }
 
@@ -209,11 +90,25 @@ function sinkNames({ to, exec }: Values): readonly FeedSinkName[] {
   return exec === undefined ? ['stdout'] : ['exec'];
 }
 
-async function openSink(name: FeedSinkName, values: Values, context: CommandContext): Promise<FeedSink> {
-  const { targets, terminal } = context;
+/** Writes to stdout one at a time: pages of many ranges may wait for a slow reader of the pipe. */
+function printer(terminal: CommandContext['terminal']): (text: string) => Promise<void> {
+  let last = Promise.resolve();
+  return (text) => {
+    last = last.then(() => terminal.item(text.replace(/\n$/, '')));
+    return last;
+  };
+}
+
+async function openSink(
+  name: FeedSinkName,
+  values: Values,
+  context: CommandContext,
+  print: (text: string) => Promise<void>,
+): Promise<FeedSink> {
+  const { targets } = context;
   const sink = await openFeedSink(name, {
     format: lineFormat(values, context),
-    print: (text) => terminal.item(text.replace(/\n$/, '')),
+    print,
     exec: values.exec ?? '',
     webhookUrl: values.webhookUrl?.reveal() ?? '',
     keyPrefix: values.keyPrefix,
@@ -420,10 +315,4 @@ function heading({ mode }: Values, { database, container }: CosmosTarget, from: 
 function present<T>(target: T | undefined): T {
   if (target === undefined) throw new PipeError('E_INTERNAL', 'a target that was asked for is missing');
   return target;
-}
-
-/** Kept as text, because `-10m` means ten minutes before the command runs. */
-function checkedStart(text: string): string {
-  parseFeedStart(text, 0);
-  return text;
 }

@@ -6,7 +6,7 @@ import { continuationLsn, type FeedCursor, type FeedSource, type RawPage } from 
 import type { FeedPage, FeedStart, RangePosition } from './types.ts';
 
 /** An empty answer: the end of the range, for now. */
-export interface EmptyPage extends RangePosition {
+interface EmptyPage extends RangePosition {
   readonly rangeId: string;
   readonly receivedMs: number;
 }

@@ -37,7 +37,7 @@ export interface FeedSource {
 }
 
 /** Thrown by a cursor for a reply that the SDK passes on without having handled it; the cursor is spent. */
-export class UnexpectedFeedStatus extends Error {
+class UnexpectedFeedStatus extends Error {
   override readonly name = 'UnexpectedFeedStatus';
   readonly code: number;
   readonly substatus: number;
