@@ -1,0 +1,101 @@
+import { readFileSync } from 'node:fs';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { describe, expect, it } from 'vitest';
+import { findBottleneck } from '../../src/report/bottleneck.ts';
+import { mergeReports } from '../../src/report/merge.ts';
+import type { RunReport } from '../../src/report/run-report.ts';
+import { parseRunReport, runReportJsonSchema } from '../../src/report/schema.ts';
+import { sampleReport, sampleStage } from './sample-report.ts';
+
+const SCHEMA_FILE = 'src/report/run-report.v1.schema.json';
+
+function throughJson(report: RunReport): unknown {
+  return JSON.parse(JSON.stringify(report));
+}
+
+describe('the schema of a report', () => {
+  it('is the published file', () => {
+    expect(JSON.parse(readFileSync(SCHEMA_FILE, 'utf8'))).toEqual(runReportJsonSchema());
+  });
+
+  it('accepts a complete report, in a validator of its own', () => {
+    const ajv = new Ajv2020({ allErrors: true });
+    addFormats.default(ajv);
+    const validate = ajv.compile(JSON.parse(readFileSync(SCHEMA_FILE, 'utf8')) as object);
+    validate(throughJson(sampleReport()));
+    expect(validate.errors).toBeNull();
+    validate({ ...sampleReport(), schemaVersion: 2 });
+    expect(validate.errors).not.toBeNull();
+  });
+
+  it('brings a report back as it was saved', () => {
+    const report = sampleReport();
+    expect(parseRunReport(throughJson(report), 'x.json')).toEqual(report);
+  });
+
+  it('names the member that is wrong', () => {
+    const broken = { ...sampleReport(), durationMs: 'long' };
+    expect(() => parseRunReport(broken, 'x.json')).toThrow(
+      /x\.json is not a run report of version 1 \(durationMs:/,
+    );
+  });
+});
+
+describe('the bottleneck', () => {
+  it('is the stage that was behind when the load ended', () => {
+    const bottleneck = findBottleneck([
+      sampleStage('produce'),
+      sampleStage('ingest', { perSecond: 700 }),
+      sampleStage('feed', { perSecond: 690 }),
+    ]);
+    expect(bottleneck).toMatchObject({ stage: 'ingest', reason: 'saturated' });
+    expect(bottleneck?.sentence).toContain('3,000 events behind');
+  });
+
+  it('is the throughput of the container where that is what held the stage back', () => {
+    const bottleneck = findBottleneck([
+      sampleStage('produce'),
+      sampleStage('ingest', { perSecond: 500, throttled: 5_000 }),
+    ]);
+    expect(bottleneck).toMatchObject({ stage: 'ingest', reason: 'throttled' });
+  });
+
+  it('is the largest part of the latency when every stage kept up', () => {
+    const bottleneck = findBottleneck([
+      sampleStage('produce', { latencyMs: 5 }),
+      sampleStage('ingest', { latencyMs: 15 }),
+      sampleStage('feed', { latencyMs: 60 }),
+    ]);
+    expect(bottleneck).toMatchObject({ stage: 'feed', reason: 'latency' });
+    expect(bottleneck?.sentence).toMatch(/75%/);
+  });
+});
+
+describe('merging shards', () => {
+  it('adds counts and histograms, and evaluates the thresholds again', () => {
+    const slow = sampleReport({ endToEnd: sampleStage('feed', { latencyMs: 900 }).latency });
+    const merged = mergeReports([sampleReport(), slow]);
+    expect(merged).toMatchObject({
+      durationMs: 10_250,
+      load: { sent: 20_000, requestedPerSecond: 2_000 },
+      ru: { requestCharge: 140_000, perWrite: 7 },
+      verdict: { ok: false, acknowledged: 20_000, totals: { lost: 2 } },
+      endToEnd: { count: 20_000 },
+    });
+    expect(merged.stages.map(({ name, done }) => [name, done])).toEqual([
+      ['produce', 20_000],
+      ['ingest', 20_000],
+      ['feed', 20_000],
+    ]);
+    // The slow half decides the 99th percentile; an average of percentiles would lie between the two.
+    expect(merged.endToEnd?.p99Ms).toBeGreaterThan(1_700);
+    expect(merged.thresholds[0]).toMatchObject({ metric: 'e2e_latency', ok: false });
+    expect(() => parseRunReport(throughJson(merged), 'merged')).not.toThrow();
+  });
+
+  it('is trusted only when every shard is', () => {
+    const merged = mergeReports([sampleReport(), sampleReport({ valid: false, doubts: ['it fell behind'] })]);
+    expect(merged).toMatchObject({ valid: false, doubts: ['shard 2: it fell behind'] });
+  });
+});

@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest';
+import { compareReports } from '../../src/report/compare.ts';
+import { metricsOf } from '../../src/report/metrics.ts';
+import { evaluateThresholds, parseThreshold } from '../../src/report/thresholds.ts';
+import { sampleReport, sampleStage } from './sample-report.ts';
+
+describe('thresholds', () => {
+  it.each([
+    ['e2e_latency:p(99)<250ms', 250],
+    ['e2e_latency:p(99.9)<=1.5s', 1_500],
+    ['loop_delay:max<800us', 0.8],
+    ['throttled:rate<0.1%', 0.001],
+    ['ingest_rate:avg>5_000/s', 5_000],
+    ['ru:avg<8', 8],
+    ['lost_events:count==0', 0],
+    ['e2e_latency:med < 1m30s', 90_000],
+  ])('reads %s', (expression, limit) => {
+    expect(parseThreshold(expression)).toMatchObject({ expression, limit });
+  });
+
+  it.each(['', 'e2e_latency<5', 'e2e_latency:p99<5', 'x:avg=5', 'x:avg<soon', 'x:avg<5 apples'])(
+    'shows the form that it expected instead of "%s"',
+    (expression) => {
+      expect(() => parseThreshold(expression)).toThrow(/expected for example e2e_latency/);
+    },
+  );
+
+  it('compares with what was measured', () => {
+    const report = sampleReport();
+    const judge = (expression: string) => evaluateThresholds(report, [parseThreshold(expression)])[0];
+    expect(judge('e2e_latency:max<1ms')).toMatchObject({ ok: false });
+    expect(judge('e2e_latency:p(97.5)>=60ms')).toMatchObject({ ok: true });
+    expect(judge('lost_events:count!=0')).toMatchObject({ ok: true, actual: 1 });
+    expect(judge('lost_events:rate<=0.01%')).toMatchObject({ ok: true, actual: 0.0001 });
+    expect(judge('ru:avg<8')).toMatchObject({ ok: true, actual: 7 });
+    expect(judge('ingest_rate:min>999/s')).toMatchObject({ ok: true });
+  });
+
+  it('fails what the run did not measure, rather than passing it silently', () => {
+    const [result] = evaluateThresholds(sampleReport(), [parseThreshold('cache_latency:p(99)<1s')]);
+    expect(result).toMatchObject({ ok: false });
+    expect(result).not.toHaveProperty('actual');
+  });
+
+  it('knows every stage by name', () => {
+    const names = [...metricsOf(sampleReport()).keys()];
+    expect(names).toEqual(
+      expect.arrayContaining(['produce_rate', 'ingest_latency', 'feed_errors', 'feed_throttled', 'ru_rate']),
+    );
+  });
+});
+
+describe('comparing', () => {
+  const withLatency = (latencyMs: number) =>
+    sampleReport({ endToEnd: sampleStage('feed', { latencyMs }).latency });
+  const e2e = (comparison: ReturnType<typeof compareReports>) =>
+    comparison.metrics.find(({ aggregation, metric }) => metric === 'e2e_latency' && aggregation === 'p(99)');
+
+  it('finds nothing between equal reports', () => {
+    const comparison = compareReports([sampleReport()], sampleReport(), 0.1);
+    expect(comparison).toMatchObject({ ok: true, doubts: [] });
+    expect(comparison.metrics.every(({ verdict }) => verdict === 'same')).toBe(true);
+  });
+
+  it('fails a regression beyond the limit and passes one within it', () => {
+    expect(e2e(compareReports([withLatency(50)], withLatency(60), 0.1))).toMatchObject({ verdict: 'worse' });
+    expect(e2e(compareReports([withLatency(50)], withLatency(60), 0.3))).toMatchObject({ verdict: 'same' });
+    expect(e2e(compareReports([withLatency(60)], withLatency(50), 0.1))).toMatchObject({ verdict: 'better' });
+  });
+
+  it('takes the spread of several baselines for noise', () => {
+    const baselines = [withLatency(40), withLatency(50), withLatency(60)];
+    const compared = e2e(compareReports(baselines, withLatency(58), 0.1));
+    expect(compared?.noise).toBeCloseTo(0.2, 1);
+    expect(compared).toMatchObject({ verdict: 'same' });
+  });
+
+  it('never tolerates a loss that the baseline did not have', () => {
+    const clean = sampleReport();
+    const { verdict } = clean;
+    if (verdict === undefined) throw new Error('the sample has a verdict');
+    const none = { ...clean, verdict: { ...verdict, totals: { ...verdict.totals, lost: 0 } } };
+    expect(compareReports([none], clean, 10).ok).toBe(false);
+  });
+
+  it('says when apples are compared with oranges', () => {
+    const other = sampleReport({ title: 'another load', valid: false });
+    expect(compareReports([sampleReport()], other, 0.1).doubts).toEqual([
+      'the current report says that it is not trustworthy',
+      'the reports are of different loads',
+    ]);
+  });
+});
