@@ -28,7 +28,8 @@ type CheckpointDocument = {
   readonly hubCreatedMs?: number;
 };
 
-type AnyDocument = OwnerDocument | CheckpointDocument;
+/** What the store keeps. */
+export type CheckpointStoreDocument = OwnerDocument | CheckpointDocument;
 
 /**
  * Owners and checkpoints as documents of one container, guarded by their ETags: the store for several hosts. Two documents
@@ -46,12 +47,15 @@ export async function cosmosCheckpointStore(
     throughput: 400,
     indexing: 'keyOnly',
   });
-  return documentCheckpointStore(createDocumentStore<AnyDocument>(connection, containerId), clock);
+  return documentCheckpointStore(
+    createDocumentStore<CheckpointStoreDocument>(connection, containerId),
+    clock,
+  );
 }
 
 /** The store over any {@link DocumentStore}. */
 export function documentCheckpointStore(
-  documents: DocumentStore<AnyDocument>,
+  documents: DocumentStore<CheckpointStoreDocument>,
   clock: Clock,
 ): ResettableCheckpointStore {
   /** What this process last wrote or saw, so that a checkpoint usually costs one write and no read. */
@@ -74,8 +78,8 @@ export function documentCheckpointStore(
     return won && { ...request, etag: won.etag, lastModifiedTimeInMs: document.claimedMs };
   }
 
-  async function list<K extends AnyDocument['kind']>(scope: string, kind: K) {
-    type Match = StoredDocument<Extract<AnyDocument, { kind: K }>>;
+  async function list<K extends CheckpointStoreDocument['kind']>(scope: string, kind: K) {
+    type Match = StoredDocument<Extract<CheckpointStoreDocument, { kind: K }>>;
     return (await documents.list(scope)).filter((stored): stored is Match => stored.document.kind === kind);
   }
 

@@ -11,7 +11,10 @@ import {
   type ResettableCheckpointStore,
   scopedTo,
 } from '../../src/eventhubs/checkpoint-store.ts';
-import { documentCheckpointStore } from '../../src/pipeline/checkpoint-cosmos.ts';
+import {
+  type CheckpointStoreDocument,
+  documentCheckpointStore,
+} from '../../src/pipeline/checkpoint-cosmos.ts';
 import { systemClock } from '../../src/util/clock.ts';
 
 const scope = { fullyQualifiedNamespace: 'localhost', eventHubName: 'Hub', consumerGroup: '$Default' };
@@ -48,7 +51,7 @@ const kinds: readonly [string, () => Promise<readonly ResettableCheckpointStore[
   [
     'documents',
     async () => {
-      const documents = memoryDocuments();
+      const documents = memoryDocuments<CheckpointStoreDocument>();
       return [
         documentCheckpointStore(documents, systemClock),
         documentCheckpointStore(documents, systemClock),

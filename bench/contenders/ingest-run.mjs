@@ -1,0 +1,55 @@
+// What every contender shares: where to read and write, and how the result is reported.
+import { performance } from 'node:perf_hooks';
+import { CosmosClient } from '@azure/cosmos';
+import { EventHubConsumerClient, earliestEventPosition } from '@azure/event-hubs';
+
+const env = process.env;
+
+export const source = { connectionString: env.BENCH_HUB_CONNECTION, eventHub: env.BENCH_HUB };
+export const target = {
+  endpoint: env.BENCH_ENDPOINT,
+  key: env.BENCH_KEY,
+  database: env.BENCH_DATABASE,
+  container: env.BENCH_CONTAINER,
+};
+const expected = Number(env.BENCH_EVENTS);
+
+/** Tells the parent what happened. Seconds run from the first event received to the last answer. */
+export function report({ received, acknowledged, seconds, cpuBefore }) {
+  const { user, system } = process.cpuUsage(cpuBefore);
+  process.send({ received, acknowledged, seconds, clientCpuMicros: user + system }, () => process.exit(0));
+}
+
+/**
+ * The receiving side as the documentation of @azure/event-hubs teaches it, with the page size and wait that a knowledgeable
+ * user sets. `store(items, page)` gets the parsed bodies of one page and resolves to how many were acknowledged.
+ */
+export async function receiveAndStore(store) {
+  const cosmos = new CosmosClient({ endpoint: target.endpoint, key: target.key });
+  const { items } = cosmos.database(target.database).container(target.container);
+  const cpuBefore = process.cpuUsage();
+  const consumer = new EventHubConsumerClient('$Default', source.connectionString, source.eventHub);
+  let received = 0;
+  let acknowledged = 0;
+  let startedAt;
+  await new Promise((resolve) => {
+    consumer.subscribe(
+      {
+        async processEvents(events) {
+          if (events.length === 0) return;
+          startedAt ??= performance.now();
+          const bodies = events.map(({ body }) => ({ ...body, id: body.eventId }));
+          const stored = await store(items, bodies);
+          acknowledged += stored;
+          received += events.length;
+          if (received >= expected) resolve();
+        },
+        async processError(error) {
+          process.stderr.write(`${error.message}\n`);
+        },
+      },
+      { startPosition: earliestEventPosition, maxBatchSize: 300, maxWaitTimeInSeconds: 5 },
+    );
+  });
+  report({ received, acknowledged, seconds: (performance.now() - startedAt) / 1000, cpuBefore });
+}
