@@ -210,6 +210,16 @@ describe('against the unmodified SDK over a socket', () => {
     expect(outcomes.filter(Boolean).length).toBeLessThan(1_000);
   });
 
+  it('does not blame the items when the container is deleted under it', async () => {
+    const connection = await account.container();
+    const writer = await createBulkWriter({ connection });
+    await connection.container.delete();
+    const outcomes = await writeAll(writer, upserts(20, 5));
+    expect(outcomes.every((outcome) => !outcome.ok && !outcome.poison && outcome.statusCode === 404)).toBe(
+      true,
+    );
+  });
+
   it('gives up after a while, without blaming the items, when the service stays away', async () => {
     const own = await startAccount();
     const connection = await own.container();

@@ -116,8 +116,9 @@ export function createFeedProcessor(
 
   const read = (lease: OwnedLease, handler: FeedHandler) => {
     const onPage = async (page: FeedPage): Promise<void> => {
-      // A process that was asleep past the expiry of its lease must not speak for the range any more.
-      if (!lease.isSafe() && !(await lease.checkpoint())) return;
+      // A process that was asleep past the expiry of its lease must not speak for the range any more. The page is then not
+      // handled, so nothing may be stored either.
+      if (!lease.isSafe() && !(await lease.checkpoint())) return lease.lose();
       await handler(page);
       const { min, max } = lease.position;
       const { feedRange, continuation } = page;

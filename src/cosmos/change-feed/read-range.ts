@@ -48,12 +48,12 @@ export async function readRange(options: RangeReadOptions): Promise<RangeEnd> {
   // A signal of its own: Node warns when more than ten listeners share one, and there may be hundreds of ranges.
   const signal = AbortSignal.any([options.signal]);
   const toChange = changeReader(source.mode, source.partitionKeyPaths);
-  const fetcher = resilientFetcher(options);
+  const fetchPage = resilientFetcher();
   let position = options.position;
   let waitMs = 0;
   let prefetched: Promise<RawPage | undefined> | undefined;
   while (!signal.aborted) {
-    const raw = await (prefetched ?? fetcher(position));
+    const raw = await (prefetched ?? fetchPage(position));
     prefetched = undefined;
     if (raw === undefined || signal.aborted) break;
     const { served, positions, documents, rangeId } = raw;
@@ -61,24 +61,23 @@ export async function readRange(options: RangeReadOptions): Promise<RangeEnd> {
     const isSplit = positions.length > 1;
     if (documents.length > 0) {
       const isFull = documents.length >= pageSize;
-      if (isFull && !isSplit) prefetched = fetcher(served);
+      if (isFull && !isSplit) {
+        prefetched = fetchPage(served);
+        // A failure is met when the page is asked for; until then it must not count as unhandled.
+        prefetched.catch(() => undefined);
+      }
       const changes = documents.map(toChange);
       const lsn = changes.at(-1)?.lsn ?? continuationLsn(served.continuation);
-      try {
-        await options.onPage({
-          rangeId,
-          feedRange: { min: served.min, max: served.max },
-          changes,
-          continuation: served.continuation ?? '',
-          lsn,
-          lagItems: Math.max(0, raw.headLsn - lsn),
-          receivedMs,
-          requestCharge: raw.requestCharge,
-        });
-      } catch (error) {
-        prefetched?.catch(() => undefined);
-        throw error;
-      }
+      await options.onPage({
+        rangeId,
+        feedRange: { min: served.min, max: served.max },
+        changes,
+        continuation: served.continuation ?? '',
+        lsn,
+        lagItems: Math.max(0, raw.headLsn - lsn),
+        receivedMs,
+        requestCharge: raw.requestCharge,
+      });
       waitMs = nextPollMs(waitMs, isFull ? 'full' : 'some', poll);
     } else {
       await options.onEmpty?.({ ...served, rangeId, receivedMs });
@@ -88,11 +87,10 @@ export async function readRange(options: RangeReadOptions): Promise<RangeEnd> {
     position = served;
     if (waitMs > 0) await sleep(clock, waitMs, signal);
   }
-  prefetched?.catch(() => undefined);
   return { kind: 'stopped', position };
 
   /** Fetches the page after a position, through failures. Resolves to `undefined` when the signal aborts. */
-  function resilientFetcher(trouble: Pick<RangeReadOptions, 'onRetry'>) {
+  function resilientFetcher() {
     let cursor: FeedCursor | undefined;
     return async (from: RangePosition): Promise<RawPage | undefined> => {
       const since = clock.now();
@@ -106,7 +104,7 @@ export async function readRange(options: RangeReadOptions): Promise<RangeEnd> {
           if (signal.aborted) return undefined;
           const { statusCode, message } = describeFailure(error);
           if (PERMANENT.has(statusCode) || clock.now() - since > GIVE_UP_AFTER_MS) throw error;
-          trouble.onRetry?.(message, delayMs);
+          options.onRetry?.(message, delayMs);
           await sleep(clock, delayMs, signal);
         }
       }

@@ -10,10 +10,11 @@ import type {
   WriterSnapshot,
 } from '../write-operation.ts';
 import { type Answer, giveUp, readAnswer } from './answer.ts';
+import { type Batch, encodeBatch, takeBatch } from './batch.ts';
+import { type Gate, gate } from './gate.ts';
 import { type HashKey, KeyDirectory, type RangeMap } from './key-directory.ts';
 import {
   appendPending,
-  type Batch,
   createRangeLane,
   type KeyLane,
   type Pending,
@@ -22,10 +23,9 @@ import {
   type RangeLane,
   shiftPending,
   shiftReady,
-  takeBatch,
   unshiftReady,
 } from './lanes.ts';
-import { type BulkTransport, encodeOperation, type RangeBounds } from './wire.ts';
+import type { BulkTransport, RangeBounds } from './wire.ts';
 
 export interface EngineOptions {
   readonly transport: BulkTransport;
@@ -447,32 +447,7 @@ interface Timing {
   readonly expected: number;
 }
 
-interface Gate {
-  readonly promise: Promise<void>;
-  open(): void;
-}
-
-function gate(): Gate {
-  let open = (): void => {};
-  const promise = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  return { promise, open };
-}
-
 /** Exponential with jitter, in milliseconds; `attempt` counts from 1. */
 function retryDelay(attempt: number, longestMs: number, random: Random): number {
   return Math.min(longestMs, FIRST_BACKOFF_MS * 2 ** (attempt - 1)) * (0.5 + random.next() / 2);
-}
-
-function encodeBatch(operations: readonly Pending[]): string {
-  let text = '[';
-  for (const { operation, lane } of operations) {
-    if (text.length > 1) text += ',';
-    text +=
-      operation.kind === 'upsert' && operation.ifMatch === undefined
-        ? `${lane.upsertPrefix}${operation.body}}`
-        : encodeOperation(operation, lane.encodedPartitionKey);
-  }
-  return `${text}]`;
 }
