@@ -10,7 +10,8 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { Container, type ContainerDefinition } from './container.ts';
+import { Container } from './container.ts';
+import type { ContainerDefinition } from './container-definition.ts';
 import { badRequest, notFound, resourceExists } from './errors.ts';
 import { etagOf } from './item.ts';
 import { PartitionLog } from './log.ts';

@@ -1,4 +1,5 @@
-import type { Container, ContainerDefinition } from './container.ts';
+import type { Container } from './container.ts';
+import type { ContainerDefinition } from './container-definition.ts';
 import { badRequest } from './errors.ts';
 import type { JsonObject } from './item.ts';
 import { RecordKind } from './log.ts';

@@ -1,6 +1,6 @@
 import type { Catalog, ContainerEntry } from './catalog.ts';
 import { requireThroughput } from './catalog.ts';
-import { defineContainer } from './container.ts';
+import { defineContainer } from './container-definition.ts';
 import { badRequest, methodNotAllowed, notFound, preconditionFailed } from './errors.ts';
 import { type JsonObject, requireId } from './item.ts';
 import { containerBody, databaseBody, offerBody, rangeBody } from './resources.ts';
