@@ -1,0 +1,79 @@
+// Sending the default telemetry event, rendering included: ours against the ways the SDK offers, on one local endpoint.
+// Server and contenders have a process each; contenders take turns, and the median of their rounds counts.
+// `npm run bench -- produce` prints it.
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+
+/** Slow ways get fewer events, so that every contender runs for some seconds. */
+const CONTENDERS = {
+  'cosmos-pipe': { script: 'produce-ours.mjs', events: 1_000_000, perEventKeys: true },
+  'cosmos-pipe, public API only': { script: 'produce-ours-public.mjs', events: 200_000, perEventKeys: true },
+  'createBatch, full batches': { script: 'produce-create-batch.mjs', events: 200_000, perEventKeys: false },
+  'buffered producer': { script: 'produce-buffered.mjs', events: 60_000, perEventKeys: true },
+  'sendBatch per event': { script: 'produce-send-each.mjs', events: 20_000, perEventKeys: true },
+};
+const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
+const SCALE = Number(process.env.BENCH_SCALE ?? 1);
+
+const script = (name) => new URL(`./contenders/${name}`, import.meta.url);
+
+/** @returns what DESIGN calls a benchmark document, without the environment that the runner adds */
+export async function run() {
+  const rounds = Object.fromEntries(Object.keys(CONTENDERS).map((name) => [name, []]));
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [name, contender] of Object.entries(CONTENDERS)) rounds[name].push(await contend(contender));
+  }
+  const contenders = Object.entries(rounds).map(([name, all]) => ({
+    name,
+    perEventKeys: CONTENDERS[name].perEventKeys,
+    ...median(all),
+  }));
+  const [ours, ...others] = contenders;
+  return {
+    name: 'produce',
+    parameters: { partitions: 4, devices: 1_000, rounds: ROUNDS },
+    contenders,
+    // Client CPU of the other by that of ours: how many times cheaper an event is.
+    ratios: Object.fromEntries(
+      others.map(({ name, clientCpuMicrosPerEvent }) => [
+        `${ours.name}/${name}`,
+        Number((clientCpuMicrosPerEvent / ours.clientCpuMicrosPerEvent).toFixed(1)),
+      ]),
+    ),
+  };
+}
+
+/** Every contender gets a fresh server, so that none pays for the memory of another. */
+async function contend({ events, script: name }) {
+  const server = fork(script('produce-server.mjs'));
+  const [{ connectionString }] = await once(server, 'message');
+  try {
+    const child = fork(script(name), {
+      env: {
+        ...process.env,
+        BENCH_CONNECTION_STRING: connectionString,
+        BENCH_EVENTS: String(Math.round(events * SCALE)),
+      },
+    });
+    const [result] = await once(child, 'message');
+    server.send('stats');
+    const [{ cpuMicros, stored }] = await once(server, 'message');
+    const { cpuMicros: clientCpuMicros, sent, seconds } = result;
+    return {
+      eventsPerSecond: Math.round(sent / seconds),
+      clientCpuMicrosPerEvent: Number((clientCpuMicros / sent).toFixed(2)),
+      serverCpuMicrosPerEvent: Number((cpuMicros / stored).toFixed(2)),
+      stored,
+      lost: Math.max(0, result.total - stored),
+    };
+  } finally {
+    server.send('stop');
+    await once(server, 'exit');
+  }
+}
+
+/** The round in the middle by client CPU per event, so that its figures belong together. */
+function median(rounds) {
+  const sorted = rounds.toSorted((a, b) => a.clientCpuMicrosPerEvent - b.clientCpuMicrosPerEvent);
+  return sorted[Math.floor(sorted.length / 2)];
+}

@@ -1,0 +1,313 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type EventHubsService, startEventHubs } from '../../src/local/event-hubs/index.ts';
+import { cli, spawnCli } from '../helpers/cli.ts';
+import { eventually } from '../helpers/eventually.ts';
+
+let service: EventHubsService;
+let folder: string;
+
+beforeAll(async () => {
+  service = await startEventHubs();
+  folder = await mkdtemp(join(tmpdir(), 'produce-'));
+});
+
+afterAll(async () => {
+  await service.stop();
+  await rm(folder, { recursive: true });
+});
+
+interface ProduceDocument {
+  readonly run: string;
+  readonly sent: number;
+  readonly offered: number;
+  readonly batches: number;
+  readonly sizeBytes: number;
+  readonly durationMs: number;
+  readonly requestedPerSecond: number;
+  readonly trustworthy: boolean;
+  readonly injected: Readonly<Record<string, number>>;
+  readonly partitions: Readonly<Record<string, number>>;
+  readonly stage: { readonly inFlightMax: number };
+}
+
+interface DryRunDocument {
+  readonly estimate: {
+    readonly events: number;
+    readonly throughputUnits: number;
+    readonly peakPerSecond: number;
+  };
+  readonly curve: { readonly ratesPerSecond: readonly number[] };
+  readonly events: readonly {
+    readonly body: string;
+    readonly offsetMs: number;
+    readonly partitionKey: string;
+    readonly fault: string;
+  }[];
+}
+
+const environment = () => ({ ...service.environment, EVENTHUB_NAME: 'telemetry' });
+
+async function produce(...flags: string[]): Promise<ProduceDocument> {
+  const result = await cli(['produce', '--yes', '--json', ...flags], { env: environment(), cwd: folder });
+  expect(result.stderr).toBe('');
+  expect(result.code).toBe(0);
+  return JSON.parse(result.stdout) as ProduceDocument;
+}
+
+async function dryRun(...flags: string[]): Promise<DryRunDocument> {
+  const result = await cli(
+    ['produce', '--dry-run', '--json', '--start-at', '2026-01-01T00:00:00Z', ...flags],
+    { cwd: folder },
+  );
+  expect(result.stderr).toBe('');
+  return JSON.parse(result.stdout) as DryRunDocument;
+}
+
+const bodies = (document: DryRunDocument) =>
+  document.events.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
+
+describe('sending', () => {
+  it.each([
+    ['--rate', '2000/s', '--duration', '200ms'],
+    ['-n', '400', '--rate', '4000/s', '--spacing', 'even'],
+    ['-n', '400', '--concurrency', '2'],
+    ['-n', '400', '-c', '4', '--batch-size', '50', '--batch-bytes', '100KB', '--buffer', '4MB'],
+    ['-n', '400', '-c', '4', '--idempotent'],
+    ['-n', '400', '-c', '4', '--size', '256B', '--linger', '1ms', '--give-up', '5s', '--max-lateness', '5s'],
+    ['-n', '400', '-c', '4', '--keys', '10', '--key-distribution', 'zipf(1.1)', '--key-prefix', 'dev-'],
+  ])('sends 400 events with %s %s %s %s %s %s %s', async (...flags) => {
+    expect(await produce(...flags.filter((flag) => flag !== undefined))).toMatchObject({
+      sent: 400,
+      offered: 400,
+    });
+  });
+
+  it('routes to a partition or round robin', async () => {
+    expect((await produce('-n', '50', '-c', '1', '--partition', '3')).partitions).toEqual({ '3': 50 });
+    const spread = await produce(
+      '-n',
+      '400',
+      '-c',
+      '1',
+      '--round-robin',
+      '--keys',
+      '400',
+      '--key-distribution',
+      'sequential',
+    );
+    expect(spread.partitions).toEqual({ '0': 100, '1': 100, '2': 100, '3': 100 });
+  });
+
+  it('keeps to the batch size', async () => {
+    expect((await produce('-n', '400', '-c', '1', '--batch-size', '10')).batches).toBeGreaterThanOrEqual(40);
+  });
+
+  it('injects what it is told to and notes it in the ledger', async () => {
+    const document = await produce(
+      ...[
+        '-n',
+        '500',
+        '--keys',
+        '20',
+        '-c',
+        '2',
+        '--duplicates',
+        '10%',
+        '--late',
+        '10%',
+        '--late-by',
+        '1m',
+        '--out-of-order',
+        '10%',
+      ],
+      ...[
+        '--malformed',
+        '10%',
+        '--oversized',
+        '0.5%',
+        '--skewed-keys',
+        '50%',
+        '--clock-skew',
+        '1h',
+        '--ledger',
+        'run.ndjson',
+      ],
+    );
+    for (const kind of ['duplicate', 'late', 'outOfOrder', 'malformed'])
+      expect(document.injected[kind]).toBeGreaterThan(10);
+    const ledger = await readFile(join(folder, 'run.ndjson'), 'utf8');
+    expect(ledger).toContain(document.run);
+    expect(ledger).toContain('"malformed"');
+  });
+
+  it('sends a file, a CSV file and a replay', async () => {
+    await writeFile(join(folder, 'e.ndjson'), '{"d":"a","at":1000000000}\n{"d":"b","at":1000000001}\n');
+    await writeFile(join(folder, 'e.csv'), 'd,v\na,1\nb,2\nc,3\n');
+    expect((await produce('--file', 'e.ndjson', '--partition-key', 'd', '-c', '1')).sent).toBe(2);
+    expect((await produce('--file', 'e.csv', '--partition-key', 'd', '-r', '1000/s')).sent).toBe(3);
+    expect((await produce('--file', 'e.ndjson', '--loop', '-n', '7', '-c', '1')).sent).toBe(7);
+    const replay = await produce('--replay', 'e.ndjson', '--time-field', 'at', '--speed', '10x');
+    expect(replay.sent).toBe(2);
+    expect(replay.durationMs).toBeGreaterThanOrEqual(100);
+  });
+
+  it('sends every shard of a run', async () => {
+    const sent = await Promise.all(
+      ['0/3', '1/3', '2/3'].map(
+        async (shard) => (await produce('-n', '300', '-c', '1', '--shard', shard)).sent,
+      ),
+    );
+    expect(sent.reduce((sum, count) => sum + count, 0)).toBe(300);
+  });
+
+  it('uses the workload section of the pipeline file, flags first', async () => {
+    await writeFile(
+      join(folder, 'load.yaml'),
+      'workload:\n  rate: 4000/s\n  events: 100\n  keys: { count: 5, prefix: from-file- }\n  types:\n    - template: { who: { $: key } }\n',
+    );
+    const first = await cli(['produce', '--dry-run', '--json', '--config', 'load.yaml'], { cwd: folder });
+    expect((JSON.parse(first.stdout) as DryRunDocument).events[0]?.body).toMatch(
+      /^\{"who":"from-file-00000\d"\}$/,
+    );
+    expect((await produce('--config', 'load.yaml', '-n', '30')).sent).toBe(30);
+  });
+
+  it('asks before it sends to anything but the local stack', async () => {
+    const result = await cli(['produce', '-n', '1'], {
+      cwd: folder,
+      env: {
+        EVENTHUB_FULLY_QUALIFIED_NAMESPACE: 'contoso.servicebus.windows.net',
+        EVENTHUB_NAME: 'telemetry',
+      },
+    });
+    expect(result.code).toBe(2);
+    expect(result.stderr).toMatch(/This needs 2 throughput units at 1,000\/s; about \$\d/);
+    expect(result.stderr).toMatch(/refusing to send this to .* without confirmation \[E_CONFIRM\]/);
+  });
+
+  it('says where nothing answers', async () => {
+    const connection =
+      'Endpoint=sb://127.0.0.1:1;SharedAccessKeyName=n;SharedAccessKey=c2VjcmV0;UseDevelopmentEmulator=true;';
+    const result = await cli(['produce', '-n', '1', '--yes'], {
+      env: { EVENTHUB_CONNECTION_STRING: connection, EVENTHUB_NAME: 'h' },
+    });
+    expect(result.code).toBe(3);
+    expect(result.stderr).toMatch(/cannot reach Event Hubs at 127\.0\.0\.1:1 .*\[E_UNREACHABLE\]/);
+    expect(result.stderr).not.toContain('c2VjcmV0');
+  });
+});
+
+describe('the built CLI', () => {
+  it('spreads a run over worker threads: all events, one ledger', async () => {
+    const flags = [
+      '-n',
+      '2000',
+      '-r',
+      '4000/s',
+      '--workers',
+      '2',
+      '--ledger',
+      'workers.ndjson',
+      '--run-id',
+      'two',
+    ];
+    const result = await spawnCli(['produce', '--yes', '--json', ...flags], {
+      env: environment(),
+      cwd: folder,
+    }).done;
+    expect(result.stderr).toBe('');
+    const document = JSON.parse(result.stdout) as ProduceDocument;
+    expect(document).toMatchObject({ run: 'two', sent: 2_000, offered: 2_000 });
+    expect(Object.keys(document.partitions).length).toBe(4);
+    expect(await readFile(join(folder, 'workers.ndjson'), 'utf8')).toContain('"end":2000');
+  });
+
+  it('drains on SIGINT and reports what it sent', async () => {
+    const running = spawnCli(['produce', '--yes', '-r', '2000/s', '--ledger', 'stop.ndjson'], {
+      env: environment(),
+      cwd: folder,
+    });
+    await eventually(async () =>
+      (await readFile(join(folder, 'stop.ndjson'), 'utf8')).includes('"acknowledged"'),
+    );
+    running.child.kill('SIGINT');
+    const { code, stderr, stdout } = await running.done;
+    expect(code).toBe(130);
+    expect(stderr).toContain('stopping: waiting for the events in flight');
+    expect(stdout).toMatch(/^sent {9}[\d,]+ events in/);
+    expect(await readFile(join(folder, 'stop.ndjson'), 'utf8')).toContain('"end"');
+  });
+
+  it('sends what comes in on stdin', async () => {
+    const running = spawnCli(['produce', '--yes', '--json', '--file', '-', '-c', '1'], {
+      env: environment(),
+      cwd: folder,
+    });
+    running.child.stdin?.end('{"n":1}\n{"n":2}\n{"n":3}\n');
+    const { stdout } = await running.done;
+    expect((JSON.parse(stdout) as ProduceDocument).sent).toBe(3);
+  });
+});
+
+describe('--dry-run', () => {
+  it('draws the curve, the totals and the first events without any configuration', async () => {
+    const { code, stdout } = await cli(['produce', '--dry-run', '--stages', '30s:1000/s,30s:0/s'], {
+      cwd: folder,
+    });
+    expect(code).toBe(0);
+    expect(stdout).toContain('Would produce up to 1,000 events/s for 1m00s (30,000 events)');
+    expect(stdout).toMatch(/\u2588/);
+    expect(stdout).toContain('needs 2 throughput units');
+    expect(stdout).toContain('contoso-device-id-');
+  });
+
+  it('shows the schedule of every shape', async () => {
+    const shaped = await dryRun('--shape', 'spike(100/s,1000/s,10s,5s)', '-d', '30s');
+    expect(shaped.estimate).toMatchObject({ events: 7_500, peakPerSecond: 1_000, throughputUnits: 2 });
+    expect(Math.max(...shaped.curve.ratesPerSecond)).toBe(1_000);
+    const intervals = await dryRun('--key-intervals', '1s,5s', '--keys', '10', '-d', '10s');
+    expect(intervals.estimate.events).toBe(60);
+  });
+
+  it('same seed, same events; another seed, others; Poisson, other times', async () => {
+    const [one, again, other, poisson] = await Promise.all([
+      dryRun('--seed', '1'),
+      dryRun('--seed', '1'),
+      dryRun('--seed', '2'),
+      dryRun('--seed', '1', '--spacing', 'poisson'),
+    ]);
+    expect(again).toEqual(one);
+    expect(other.events[0]?.body).not.toBe(one.events[0]?.body);
+    expect(poisson.events.map(({ offsetMs }) => offsetMs)).not.toEqual(
+      one.events.map(({ offsetMs }) => offsetMs),
+    );
+  });
+
+  it('fills in a template file and imports a simulator configuration', async () => {
+    await writeFile(join(folder, 't.json'), '{"device":{"$":"key"},"n":{"$":"counter"}}');
+    expect(bodies(await dryRun('--template', 't.json')).map(({ n }) => n)).toEqual([0, 1, 2]);
+    await writeFile(join(folder, 'sim.json'), '{"DeviceCount":2,"Template":"{\\"d\\":\\"$.DeviceId\\"}"}');
+    expect(bodies(await dryRun('--simulator', 'sim.json'))[0]?.['d']).toMatch(/^sim00000\d$/);
+    const result = await cli(['produce', '--dry-run', '--json', '--simulator', 'env'], {
+      env: { DevicePrefix: 'p', Template: '{"d":"$.DeviceId"}' },
+    });
+    expect(bodies(JSON.parse(result.stdout) as DryRunDocument)[0]?.['d']).toBe('p000001');
+  });
+
+  it.each([
+    [['--stages', 'now'], /30s:1000\/s/],
+    [['--shape', 'square(1/s)'], /expected constant/],
+    [['--key-distribution', 'pareto'], /expected uniform/],
+    [['--size', 'huge'], /invalid size/],
+    [['--shard', '3/3'], /i from 0 to n-1/],
+    [['--duplicates', '60%', '--late', '60%'], /add up to 1\.2/],
+    [['--template', 'absent.json'], /cannot read/],
+  ])('refuses %j with the expected form', async (flags, message) => {
+    const result = await cli(['produce', '--dry-run', ...flags], { cwd: folder });
+    expect(result.code).toBe(2);
+    expect(result.stderr).toMatch(message);
+  });
+});
