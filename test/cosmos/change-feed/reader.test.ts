@@ -284,3 +284,17 @@ it('reads dozens of ranges at once without a warning of Node', async () => {
     await many.close();
   }
 });
+
+it('ends with an error, and not with a crash, when the container goes away while a page is handled', async () => {
+  await account.write(200);
+  const feed = await openChangeFeed(account.connection, { start: 'beginning', pageSize: 5 });
+  let gone: Promise<unknown> | undefined;
+  const reading = feed.run(async () => {
+    gone ??= deleteContainer(account.connection);
+    await gone;
+    // Long enough for the page that is fetched ahead to fail first.
+    await account.connection.client.getDatabaseAccount();
+    await account.connection.client.getDatabaseAccount();
+  });
+  await expect(reading).rejects.toMatchObject({ code: 'E_NOT_FOUND' });
+});
