@@ -9,6 +9,9 @@ import type { ThresholdResult } from './thresholds.ts';
 
 export type Paint = (style: 'green' | 'red' | 'yellow' | 'bold' | 'dim', text: string) => string;
 
+/** Of running text, with its indentation inside 80 columns. */
+const TEXT_WIDTH = 74;
+
 const plain: Paint = (_, text) => text;
 
 /** Names of the anomalies as a person reads them. */
@@ -32,7 +35,9 @@ export function renderText(report: RunReport, paint: Paint = plain): string {
       : [],
     ru === undefined ? [] : [heading('COSMOS DB', paint), ...ruLines(ru)],
     verdict === undefined ? [] : [heading('DELIVERY', paint), ...deliveryLines(verdict, paint)],
-    bottleneck === undefined ? [] : [`  ${paint('bold', 'bottleneck')}  ${bottleneck.sentence}`],
+    bottleneck === undefined
+      ? []
+      : [heading('BOTTLENECK', paint), ...wrap(bottleneck.sentence).map((line) => `    ${line}`)],
     report.valid ? keptUpLines(report, paint) : [],
   ];
   return sections
@@ -117,13 +122,12 @@ function percentiles(latency: StageSummary['latency']): string[] {
 
 function ruLines(ru: RuReport): string[] {
   const { provisionedPerSecond: provisioned } = ru;
-  const hottest = hottestRange(ru);
   const rows = [
     [
       'consumed',
       `${formatCount(ru.requestCharge)} RU`,
-      ru.perWrite === undefined ? '' : `${formatFigure(ru.perWrite)} RU/write`,
       `${formatCount(ru.perSecond)} RU/s avg`,
+      ru.perWrite === undefined ? '' : `${formatFigure(ru.perWrite)} RU/write`,
     ],
     ...(provisioned === undefined
       ? []
@@ -135,18 +139,21 @@ function ruLines(ru: RuReport): string[] {
             `${formatShare(ru.busiestPerSecond / provisioned)} busiest second`,
           ],
         ]),
-    ['throttled (429)', formatCount(ru.throttled), hottest ?? '', ''],
+    ...hottestRange(ru),
+    ['throttled (429)', formatCount(ru.throttled)],
   ];
   return formatTable(rows, { indent: 4, left: [0, 1, 2, 3] });
 }
 
 /** Share of the hottest partition key range against the fair share. */
-function hottestRange({ ranges }: RuReport): string | undefined {
+function hottestRange({ ranges }: RuReport): string[][] {
   const named = Object.entries(ranges).filter(([id]) => id !== '*');
   const total = named.reduce((sum, [, range]) => sum + range.requestCharge, 0);
   const hottest = Math.max(0, ...named.map(([, range]) => range.requestCharge));
-  if (named.length < 2 || total === 0) return undefined;
-  return `hottest range ${formatShare(hottest / total)} (fair ${formatShare(1 / named.length)})`;
+  if (named.length < 2 || total === 0) return [];
+  return [
+    ['hottest range', `${formatShare(hottest / total)} of load`, `${formatShare(1 / named.length)} is fair`],
+  ];
 }
 
 function deliveryLines(verdict: Verdict, paint: Paint): string[] {
@@ -182,4 +189,14 @@ export function anomalyLine(anomaly: Anomaly): string {
       ? `item ${id}`
       : `${key} #${sequence}${untilSequence === undefined ? '' : ` to #${untilSequence}`}`;
   return `${ANOMALY_LABELS[kind]}: ${event}, last seen in ${lastSeen}: ${detail}`;
+}
+
+function wrap(text: string): string[] {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) as string;
+    if (line.length > 0 && line.length + word.length + 1 > TEXT_WIDTH) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines;
 }

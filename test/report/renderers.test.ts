@@ -25,9 +25,10 @@ it('renders a report for a terminal of 80 columns', () => {
 
       COSMOS DB
 
-        consumed         70,000 RU    7 RU/write                        7,778 RU/s avg
-        provisioned      10,000 RU/s  77.8% avg                         70.0% busiest second
-        throttled (429)  0            hottest range 57.1% (fair 50.0%)
+        consumed         70,000 RU      7,778 RU/s avg  7 RU/write
+        provisioned      10,000 RU/s    77.8% avg       70.0% busiest second
+        hottest range    57.1% of load  50.0% is fair
+        throttled (429)  0
 
       DELIVERY
 
@@ -35,7 +36,10 @@ it('renders a report for a terminal of 80 columns', () => {
       ✗ lost 1   duplicated 0   out of order 0   (per partition key)
         lost: device-7 #41, last seen in store: not in the feed
 
-      bottleneck  every stage kept up; ingest adds most of the delay, 52 ms of 89 ms at the median (58%)
+      BOTTLENECK
+
+        every stage kept up; ingest adds most of the delay, 52 ms of 89 ms at the
+        median (58%)
 
       ✓ the generator kept up: 0 dropped, 0 late arrivals, event-loop delay p99 4.2ms"
   `);
