@@ -15,9 +15,9 @@ import {
 } from '../src/pipeline/dead-letter-open.ts';
 import { replayDeadLetters } from '../src/pipeline/dead-letter-replay.ts';
 import { startHealthServer } from '../src/pipeline/health.ts';
-import { ingest } from '../src/pipeline/ingest.ts';
 import { openIngestStore } from '../src/pipeline/ingest-store.ts';
 import type { IngestOptions, IngestProgress } from '../src/pipeline/ingest-types.ts';
+import { ingestWithWorkers } from '../src/pipeline/ingest-workers.ts';
 import type { MappingOptions } from '../src/pipeline/mapping.ts';
 import { formatCount } from '../src/report/format.ts';
 import { formatTable } from '../src/report/table.ts';
@@ -270,18 +270,21 @@ async function runIngest(values: Values, context: CommandContext): Promise<ExitC
     heartbeat: () => (latest ? heartbeatLine(latest.progress, latest.rates) : 'connecting'),
   });
   try {
-    const result = await ingest({
-      ...ingestOptions(values, context, eventHubs, cosmos),
-      ownerId,
-      recorder,
-      ru,
-      deadLetter,
-      onProgress: (progress) => {
-        latest = { progress, rates: meter(progress) };
-        health?.update(progress);
+    const result = await ingestWithWorkers(
+      {
+        ...ingestOptions(values, context, eventHubs, cosmos),
+        ownerId,
+        recorder,
+        ru,
+        deadLetter,
+        onProgress: (progress) => {
+          latest = { progress, rates: meter(progress) };
+          health?.update(progress);
+        },
+        onProblem: (message) => terminal.note(`warning: ${message}`),
       },
-      onProblem: (message) => terminal.note(`warning: ${message}`),
-    });
+      values.workers,
+    );
     view.stop();
     const stage = recorder.summary();
     terminal.result(

@@ -99,6 +99,30 @@ describe('the ingest command', () => {
     expect(text.stdout).toMatch(/PARTITION +OWNER +CHECKPOINT +LAST +LAG +NEWEST EVENT\n0 +- +99 +109 +10 /);
   });
 
+  it('shares the partitions between worker threads, with one checkpoint and one dead letter for all', async () => {
+    const hub = 'threads';
+    await sendTelemetry({
+      connectionString: hubs.environment['EVENTHUB_CONNECTION_STRING'] ?? '',
+      eventHub: hub,
+      count: 800,
+      body: (i) => (i === 3 ? Buffer.from('nonsense') : undefined),
+    });
+    const { cwd, done } = await start(hub, ['--until-drained', '--json', '--workers', '2']);
+    const { code, stdout } = await done;
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      ended: 'drained',
+      received: 800,
+      stored: 799,
+      deadLettered: 1,
+      partitions: ['0', '1', '2', '3'].map((partitionId) => ({ partitionId, sequenceNumber: 199 })),
+      stage: { offered: 800, done: 799, latency: { count: 799 } },
+    });
+    expect((await storedIds(hub)).size).toBe(799);
+    const again = await start(hub, ['--until-drained', '--json'], cwd);
+    expect(JSON.parse((await again.done).stdout)).toMatchObject({ received: 0 });
+  });
+
   it('lists dead letters, and replays those that a better mapping can store', async () => {
     const hub = 'dead';
     await sendTelemetry({
