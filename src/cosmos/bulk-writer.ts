@@ -58,7 +58,7 @@ export async function createBulkWriter(options: BulkWriterOptions): Promise<Bulk
     maxBufferedBytes: options.maxBufferedBytes ?? 64 * 1024 * 1024,
     maxOperations: MAX_OPERATIONS,
     maxRequestBytes: MAX_REQUEST_BYTES,
-    maxRequests: 128,
+    maxRequests: 64,
     maxRequestsPerRange: 16,
     giveUpMs: options.giveUpMs ?? 120_000,
     ...(options.recorder ? { recorder: options.recorder } : {}),

@@ -15,7 +15,7 @@ export interface ContainerInfo {
   readonly defaultTtlSeconds?: number;
 }
 
-export type IndexingMode = 'all' | 'default' | 'none' | 'keyOnly';
+type IndexingMode = 'all' | 'default' | 'none' | 'keyOnly';
 
 export interface ContainerSpec {
   /** Default: the container of the target. */

@@ -47,7 +47,7 @@ export type WriteOutcome =
 export type Settled = (outcome: WriteOutcome) => void;
 
 /** State of one partition key range. */
-export interface RangeSnapshot {
+interface RangeSnapshot {
   readonly rangeId: string;
   /** Operations waiting for a request. */
   readonly queued: number;

@@ -71,7 +71,15 @@ const WAIT_FOR_ANSWER = 4;
 
 const ABORTED = { ok: false, statusCode: 0, reason: 'the writer was aborted', poison: false } as const;
 
-/** Batches, paces, retries and reorders nothing; see `BulkWriter` for the contract and docs/architecture.md for the idea. */
+/**
+ * The bulk writer without its surroundings: transport, clock and randomness come in, so that the simulation can run it.
+ *
+ *     write -> lane of the key -> ready keys of its range -> batch -> request -> answer -> settled | back to the lane
+ *
+ * A range sends as much at once as its window allows, when a batch is full or due, within its share of the RU budget. The
+ * order within a key holds because a key is part of one request at a time and a request that repeats a key stops at its
+ * first failure.
+ */
 export class WriterEngine implements BulkWriter {
   readonly #options: EngineOptions;
   readonly #clock: Clock;

@@ -11,7 +11,7 @@ export interface RangeMap {
   readonly lanes: readonly RangeLane[];
 }
 
-export function locate(map: RangeMap, effectivePartitionKey: string): RangeLane {
+function locate(map: RangeMap, effectivePartitionKey: string): RangeLane {
   return map.lanes[findRange(map.minInclusive, effectivePartitionKey)] as RangeLane;
 }
 
