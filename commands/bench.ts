@@ -1,5 +1,4 @@
 import { availableParallelism } from 'node:os';
-import { resolve } from 'node:path';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { confirm } from '../src/cli/confirm.ts';
 import { startLiveView } from '../src/cli/live.ts';
@@ -18,17 +17,13 @@ import { startBench } from '../src/pipeline/bench.ts';
 import { openBenchStages } from '../src/pipeline/bench-services.ts';
 import { formatCount } from '../src/report/format.ts';
 import { reportOfBench } from '../src/report/from-bench.ts';
-import { checkOutput, REPORT_EXTENSIONS, writeReport } from '../src/report/render.ts';
-import type { RunReport } from '../src/report/run-report.ts';
-import { type Paint, renderText } from '../src/report/text.ts';
-import { parseThreshold } from '../src/report/thresholds.ts';
 import { ExitCode } from '../src/util/errors.ts';
 import type { WorkloadInput } from '../src/workload/spec.ts';
 import { benchView } from './bench-view.ts';
+import { publishReport, reportOptions } from './report-output.ts';
 
 const load = { group: 'Load:' } as const;
 const pipeline = { group: 'Pipeline:' } as const;
-const verdict = { group: 'Verdict:' } as const;
 
 /** What two cores carry with the embedded stack beside the load, measured; docs/performance.md. */
 const DEFAULT_RATE = '2500/s';
@@ -93,18 +88,7 @@ const options = {
     ...pipeline,
   }),
   cache: opt.flag({ flags: '--no-cache', description: 'end at the change feed, without Redis', ...pipeline }),
-  threshold: opt.custom(parseThreshold, {
-    flags: '-t, --threshold <expression>',
-    description: 'e.g. e2e_latency:p(99)<250ms, lost_events:count==0; exit code 99 when crossed',
-    repeatable: true,
-    ...verdict,
-  }),
-  output: opt.custom(checkOutput, {
-    flags: '-o, --output <file>',
-    description: `also write the report there, format by extension: ${REPORT_EXTENSIONS.join(' ')}`,
-    repeatable: true,
-    ...verdict,
-  }),
+  ...reportOptions,
   yes: yesOption,
   ...eventHubsOptions,
   ...cosmosOptions,
@@ -185,9 +169,8 @@ async function bench(values: Values, context: CommandContext): Promise<ExitCode>
       config: { ...workload, target: targets.local ? 'local' : 'named', ...container },
       thresholds: values.threshold,
     });
-    for (const path of values.output) await writeReport(report, resolve(context.cwd, path));
-    terminal.result(report, text(report, context, values.output));
-    return exitCodeOf(report, signal.aborted);
+    const code = await publishReport(report, values.output, context);
+    return signal.aborted && code !== ExitCode.Verification ? ExitCode.Interrupted : code;
   } finally {
     await stages.close();
   }
@@ -238,16 +221,4 @@ function header(values: Values, targets: Targets, run: string): string {
     `       run  ${run}, ${availableParallelism()} cores`,
     '',
   ].join('\n');
-}
-
-function text(report: RunReport, { terminal }: CommandContext, outputs: readonly string[]): string {
-  const paint: Paint = (style, part) => terminal.paint(style, part, terminal.streams.stdout);
-  const saved = outputs.map((path) => `  saved ${path}`);
-  return ['', renderText(report, paint), ...(saved.length > 0 ? ['', ...saved] : [])].join('\n');
-}
-
-function exitCodeOf(report: RunReport, interrupted: boolean): ExitCode {
-  if (report.verdict?.ok === false) return ExitCode.Verification;
-  if (interrupted) return ExitCode.Interrupted;
-  return report.thresholds.every(({ ok }) => ok) ? ExitCode.Ok : ExitCode.ThresholdsCrossed;
 }

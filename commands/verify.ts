@@ -7,10 +7,8 @@ import { readLedgers } from '../src/pipeline/ledger-file.ts';
 import { verifyPipeline } from '../src/pipeline/verify-run.ts';
 import { formatCount } from '../src/report/format.ts';
 import { reportOfVerify } from '../src/report/from-verify.ts';
-import { checkOutput, REPORT_EXTENSIONS, writeReport } from '../src/report/render.ts';
-import { renderText } from '../src/report/text.ts';
-import { parseThreshold } from '../src/report/thresholds.ts';
-import { ExitCode, usageError } from '../src/util/errors.ts';
+import { type ExitCode, usageError } from '../src/util/errors.ts';
+import { publishReport, reportOptions } from './report-output.ts';
 
 const truth = { group: 'Truth:' } as const;
 const places = { group: 'Places:' } as const;
@@ -66,18 +64,7 @@ const options = {
     fallback: '10',
     ...verdict,
   }),
-  threshold: opt.custom(parseThreshold, {
-    flags: '-t, --threshold <expression>',
-    description: 'e.g. late_events:rate<0.1%; exit code 99 when crossed',
-    repeatable: true,
-    ...verdict,
-  }),
-  output: opt.custom(checkOutput, {
-    flags: '-o, --output <file>',
-    description: `also write the report there, format by extension: ${REPORT_EXTENSIONS.join(' ')}`,
-    repeatable: true,
-    ...verdict,
-  }),
+  ...reportOptions,
   ...cosmosOptions,
   ...redisOptions,
 };
@@ -145,11 +132,5 @@ async function verify(values: OptionValues<typeof options>, context: CommandCont
     config: { ledgers: values.ledger, key: values.key ?? null, sequence: values.sequence ?? null },
     thresholds: values.threshold,
   });
-  for (const path of values.output) await writeReport(report, resolve(cwd, path));
-  terminal.result(
-    report,
-    renderText(report, (style, part) => terminal.paint(style, part, terminal.streams.stdout)),
-  );
-  if (!found.ok) return ExitCode.Verification;
-  return report.thresholds.every(({ ok }) => ok) ? ExitCode.Ok : ExitCode.ThresholdsCrossed;
+  return publishReport(report, values.output, context);
 }

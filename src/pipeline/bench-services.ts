@@ -44,6 +44,11 @@ export interface BenchServiceOptions {
 /** Entries of one run share a prefix, so that a run finds its own entries only and can be flushed as a whole. */
 const CACHE_TTL_MS = 3_600_000;
 const STORE_PAGE = 1_000;
+/**
+ * All stages share one event loop, and a page is handled in one go: small pages keep the others, and the schedule of the
+ * load, from waiting (1,000 changes of 1 KB take about 40 ms).
+ */
+const PAGE = 250;
 
 /**
  * The pipeline on real services (or the embedded stack): Event Hubs -> bulk writer -> Cosmos DB -> change feed -> Redis.
@@ -88,7 +93,7 @@ export async function openBenchStages(
         until: 'drained',
         drainAfter,
         ownerId: run,
-        ...(options.ingestLimits && { limits: options.ingestLimits }),
+        limits: { pageSize: PAGE, ...options.ingestLimits },
         ...(options.onProblem && { onProblem: options.onProblem }),
       });
     },
@@ -100,6 +105,7 @@ export async function openBenchStages(
           start: created ? 'beginning' : { sinceMs: clock.epochMicros() / 1000 - 1_000 },
           clock,
           signal,
+          pageSize: PAGE,
           pollMs: options.feedPollMs ?? 50,
         });
         ready();

@@ -66,10 +66,14 @@ function largestDelay(stages: readonly StageSummary[]): Bottleneck | undefined {
   const total = measured.at(-1)?.latency.p50Ms ?? 0;
   if (stage === undefined || total === 0) return undefined;
   const share = Math.round(((added[worst] as number) / total) * 100);
+  const part = `${milliseconds(added[worst] as number)} of ${milliseconds(total)} at the median (${share}%)`;
   return {
     stage: stage.name,
     reason: 'latency',
-    sentence: `every stage kept up; ${stage.name} adds most of the delay, ${milliseconds(added[worst] as number)} of ${milliseconds(total)} at the median (${share}%)`,
+    sentence:
+      stage === stages[0]
+        ? `${stage.name} adds most of the delay, ${part}: the load came late or Event Hubs took it slowly`
+        : `every stage kept up; ${stage.name} adds most of the delay, ${part}`,
   };
 }
 

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
-import { extname } from 'node:path';
 import { PipeError, usageError } from '../util/errors.ts';
 import { renderCsv } from './csv.ts';
+import { renderActionBenchmark, renderOpenMetrics } from './exports.ts';
 import { renderJUnit } from './junit.ts';
 import { renderMarkdown } from './markdown.ts';
 import type { RunReport } from './run-report.ts';
@@ -9,33 +9,42 @@ import { renderText } from './text.ts';
 
 type Renderer = (report: RunReport) => string;
 
-/** Renderings by file extension; `.xml` is JUnit. */
-const RENDERERS: Readonly<Record<string, Renderer>> = {
-  '.json': (report) => `${JSON.stringify(report, null, 2)}\n`,
-  '.md': renderMarkdown,
-  '.xml': renderJUnit,
-  '.csv': renderCsv,
-  '.txt': (report) => `${renderText(report)}\n`,
-};
+/** Renderings by the end of the file name, the longest first; `.xml` is JUnit, `.prom` OpenMetrics. */
+const RENDERERS: readonly (readonly [ending: string, render: Renderer])[] = [
+  ['.smaller.json', (report) => renderActionBenchmark(report, 'lower')],
+  ['.bigger.json', (report) => renderActionBenchmark(report, 'higher')],
+  ['.json', (report) => `${JSON.stringify(report, null, 2)}\n`],
+  ['.md', renderMarkdown],
+  ['.xml', renderJUnit],
+  ['.csv', renderCsv],
+  ['.prom', renderOpenMetrics],
+  ['.txt', (report) => `${renderText(report)}\n`],
+];
 
-/** Extensions that `--output` understands. */
-export const REPORT_EXTENSIONS: readonly string[] = Object.keys(RENDERERS);
+/** Endings of file names that `--output` understands. */
+export const REPORT_EXTENSIONS: readonly string[] = RENDERERS.map(([ending]) => ending);
 
-/** Checks a file name given to `--output`. Throws a usage PipeError for an extension that is not known. */
+/** Checks a file name given to `--output`. Throws a usage PipeError for a format that is not known. */
 export function checkOutput(path: string): string {
-  if (RENDERERS[extname(path)] !== undefined) return path;
-  throw usageError(
-    `cannot tell the format of ${path}`,
-    `use one of the extensions ${REPORT_EXTENSIONS.join(', ')}`,
-  );
+  rendererOf(path);
+  return path;
 }
 
-/** Writes a report in the format of the file's extension. */
+/** Writes a report in the format of the file's name. Throws PipeError E_CONFIG when the file cannot be written. */
 export async function writeReport(report: RunReport, path: string): Promise<void> {
-  const render = RENDERERS[extname(checkOutput(path))] as Renderer;
+  const render = rendererOf(path);
   try {
     await writeFile(path, render(report));
   } catch (error) {
     throw new PipeError('E_CONFIG', `cannot write ${path} (${(error as Error).message})`, { cause: error });
   }
+}
+
+function rendererOf(path: string): Renderer {
+  const [, render] = RENDERERS.find(([ending]) => path.endsWith(ending)) ?? [];
+  if (render !== undefined) return render;
+  throw usageError(
+    `cannot tell the format of ${path}`,
+    `use one of the endings ${REPORT_EXTENSIONS.join(', ')}`,
+  );
 }
