@@ -57,4 +57,24 @@ export const manifest: Manifest = {
     group: 'Measure:',
     load: () => import('./compare.ts'),
   },
+  invalidate: {
+    summary: 'keep a Redis cache true to a container, change by change',
+    group: 'Cache:',
+    load: () => import('./invalidate.ts'),
+  },
+  serve: {
+    summary: 'serve the items of a container over HTTP through the cache',
+    group: 'Cache:',
+    load: () => import('./serve.ts'),
+  },
+  stats: {
+    summary: 'show hit rate, memory, prefixes and hot keys of a Redis cache',
+    group: 'Cache:',
+    load: () => import('./stats.ts'),
+  },
+  cache: {
+    summary: 'compare a cache with its container',
+    group: 'Cache:',
+    load: () => import('./cache.ts'),
+  },
 };
