@@ -111,7 +111,7 @@ const UNREACHABLE_NAMES = new Set([
 ]);
 
 /** Turns what the SDK throws into one line that names host, hub and cause. Unknown errors come back as they are. */
-export function explainEventHubsError(error: unknown, host: string, eventHub: string): Error {
+function explainEventHubsError(error: unknown, host: string, eventHub: string): Error {
   const failure = lastFailure(error);
   if (failure instanceof PipeError) return failure;
   const { message } = failure;

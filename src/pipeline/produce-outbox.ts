@@ -16,7 +16,7 @@ export interface WorkerReport {
   readonly injected: readonly (readonly [string, string, number])[];
 }
 
-export interface CountedValue {
+interface CountedValue {
   readonly value: number;
   readonly count: number;
 }

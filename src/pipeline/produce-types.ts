@@ -1,4 +1,5 @@
 import type { EventHubsTarget } from '../config/targets.ts';
+import type { Histogram } from '../metrics/histogram.ts';
 import type { AcknowledgementSink, StageRecorder } from '../metrics/types.ts';
 import type { Clock } from '../util/clock.ts';
 import type { RecordOptions } from '../workload/records.ts';
@@ -104,4 +105,32 @@ export interface ProduceResult {
   readonly trustworthy: boolean;
   readonly doubts: readonly string[];
   readonly interrupted: boolean;
+}
+
+/** The part of a run that one thread makes. */
+export interface ShareResult {
+  readonly offered: number;
+  readonly sent: number;
+  readonly sizeBytes: number;
+  readonly batches: number;
+  readonly failed: Record<string, number>;
+  readonly throttled: number;
+  readonly resent: number;
+  readonly late: number;
+  readonly dropped: number;
+  readonly injected: Record<string, number>;
+  readonly partitions: Record<string, number>;
+  /** Intended time of the last arrival taken up, and time of the last acknowledgement, from the start. */
+  readonly lastOffsetMs: number;
+  readonly lastAcknowledgedMs: number;
+  readonly startMicros: number;
+  readonly closedModel: boolean;
+  readonly interrupted: boolean;
+}
+
+export interface ShareOptions extends ProduceOptions {
+  /** This thread makes part `index` of `count` parts of the shard. */
+  readonly part?: { readonly index: number; readonly count: number };
+  /** Lateness of taking up arrivals, microseconds. */
+  readonly scheduling: Histogram;
 }

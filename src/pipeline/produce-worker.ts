@@ -6,8 +6,8 @@ import { systemClock } from '../util/clock.ts';
 import { PipeError } from '../util/errors.ts';
 import { Secret } from '../util/secret.ts';
 import { Outbox, type WorkerReport } from './produce-outbox.ts';
-import { produceShare, type ShareOptions, type ShareResult } from './produce-share.ts';
-import type { RecordSource } from './produce-types.ts';
+import { produceShare } from './produce-share.ts';
+import type { RecordSource, ShareOptions, ShareResult } from './produce-types.ts';
 
 /** What a thread is started with: everything of ProduceOptions that can be copied. */
 export interface WorkerInput

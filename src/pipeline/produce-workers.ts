@@ -2,8 +2,7 @@ import { Worker } from 'node:worker_threads';
 import { Histogram } from '../metrics/histogram.ts';
 import { PipeError, usageError } from '../util/errors.ts';
 import { deliver } from './produce-outbox.ts';
-import type { ShareResult } from './produce-share.ts';
-import type { ProduceOptions } from './produce-types.ts';
+import type { ProduceOptions, ShareResult } from './produce-types.ts';
 import type { WorkerInput, WorkerMessage } from './produce-worker.ts';
 
 /** Time for every thread to load the SDK and open its links before the first arrival. */

@@ -1,9 +1,9 @@
 import { Histogram } from '../metrics/histogram.ts';
-import { produceShare, type ShareResult } from './produce-share.ts';
-import type { ProduceOptions, ProduceResult } from './produce-types.ts';
+import { produceShare } from './produce-share.ts';
+import type { ProduceOptions, ProduceResult, ShareResult } from './produce-types.ts';
 import { produceOnWorkers } from './produce-workers.ts';
 
-export type { ProduceLimits, ProduceOptions, ProduceResult, RecordSource, Routing } from './produce-types.ts';
+export type { ProduceOptions, ProduceResult, RecordSource, Routing } from './produce-types.ts';
 
 /** Share of late arrivals up to which the schedule counts as kept. */
 const TOLERATED_LATE = 0.001;

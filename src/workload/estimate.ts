@@ -23,9 +23,9 @@ export interface WorkloadEstimate {
  * Event Hubs Standard, list price East US, November 2026; prices differ by region and change, so they are an estimate
  * and an argument. https://azure.microsoft.com/pricing/details/event-hubs/
  */
-export const EVENT_HUBS_PRICES: EventHubsPrices = { throughputUnitHourUsd: 0.03, millionEventsUsd: 0.028 };
+const EVENT_HUBS_PRICES: EventHubsPrices = { throughputUnitHourUsd: 0.03, millionEventsUsd: 0.028 };
 
-export interface EventHubsPrices {
+interface EventHubsPrices {
   readonly throughputUnitHourUsd: number;
   readonly millionEventsUsd: number;
 }

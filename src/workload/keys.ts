@@ -149,7 +149,7 @@ export class KeyTable {
 }
 
 /** `contoso-device-id-000154`: what the telemetry simulator of streaming-at-scale calls its devices. */
-export const DEFAULT_KEY_PREFIX = 'contoso-device-id-';
+const DEFAULT_KEY_PREFIX = 'contoso-device-id-';
 
 export function numberedKeys(count: number, prefix = DEFAULT_KEY_PREFIX, first = 0): KeyTable {
   const table = new KeyTable();

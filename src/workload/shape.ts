@@ -88,7 +88,7 @@ export function sequence(shapes: readonly Shape[]): Shape {
   };
 }
 
-export function repeat(shape: Shape): Shape {
+function repeat(shape: Shape): Shape {
   return function* repeated() {
     for (;;) yield* shape();
   };

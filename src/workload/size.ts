@@ -55,7 +55,7 @@ export function smallestSize(size: SizeDistribution): number {
 }
 
 /** No event is larger: a normal distribution is cut at four deviations. */
-export function largestSize(size: SizeDistribution): number {
+function largestSize(size: SizeDistribution): number {
   switch (size.kind) {
     case 'fixed':
       return size.bytes;

@@ -37,7 +37,7 @@ const eventType = z.strictObject({
 });
 
 /** Section `workload` of pipeline.yaml: what to send and when. Everything has a default. */
-export const workloadSchema = z.strictObject({
+const workloadSchema = z.strictObject({
   /** Events per second; without it and without any other schedule, events are sent as fast as they are accepted. */
   rate: rate.optional(),
   stages: notation(parseStages).optional(),

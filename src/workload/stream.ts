@@ -93,7 +93,7 @@ export function shapeOf({ rate, stages: ramps, shape }: Workload): Shape | undef
   return rate === undefined ? undefined : constant(rate);
 }
 
-export function arrivalsOf(workload: Workload): Arrivals {
+function arrivalsOf(workload: Workload): Arrivals {
   const { keys, spacing, seed } = workload;
   const shape = shapeOf(workload);
   const arrivals = keys.intervals

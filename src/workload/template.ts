@@ -11,7 +11,7 @@ import { concat, text, type Writer, writeFourDigits } from './writer.ts';
 export type NamedVariables = Readonly<Record<string, Variable>>;
 
 /** Names every template text knows, besides its own: those of the IoT telemetry simulator. */
-export const BUILT_IN_VARIABLES: NamedVariables = {
+const BUILT_IN_VARIABLES: NamedVariables = {
   DeviceId: { $: 'key' },
   Guid: { $: 'uuid' },
   Time: { $: 'timestamp', format: 'iso' },
