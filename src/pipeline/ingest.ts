@@ -46,7 +46,7 @@ export async function ingest(
       delayMs = Math.min(delayMs * 2, RESTART_DELAY_MS.most)
     ) {
       const storedBefore = run.totals.stored;
-      const end = await new Session(run, startedAt).run();
+      const end = await new Session(run, startedAt).run().catch((error: Error) => error);
       if (!(end instanceof Error)) return { ...run.totals, ...end, durationMs: clock.now() - startedAt };
       if (!(end instanceof PipeError) || end.code !== 'E_UNREACHABLE' || signal.aborted) throw end;
       if (run.totals.stored > storedBefore) delayMs = RESTART_DELAY_MS.first;
