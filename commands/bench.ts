@@ -14,7 +14,6 @@ import type { Targets } from '../src/config/targets.ts';
 import type { ContainerSpec } from '../src/cosmos/containers.ts';
 import { parseRuBudget } from '../src/cosmos/writer/ru-budget.ts';
 import { startBench } from '../src/pipeline/bench.ts';
-import { openBenchStages } from '../src/pipeline/bench-services.ts';
 import { formatCount } from '../src/report/format.ts';
 import { reportOfBench } from '../src/report/from-bench.ts';
 import { ExitCode } from '../src/util/errors.ts';
@@ -135,6 +134,7 @@ async function bench(values: Values, context: CommandContext): Promise<ExitCode>
   const run = `bench-${new Date(clock.epochMicros() / 1000).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
   terminal.note(header(values, targets, run));
   const container = containerOf(values, targets.local);
+  const { openBenchStages } = await import('../src/pipeline/bench-services.ts');
   const stages = await openBenchStages(
     { eventHubs, cosmos, ...(withCache && redis && { redis }) },
     {

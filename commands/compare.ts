@@ -2,7 +2,6 @@ import { basename, resolve } from 'node:path';
 import { defineCommand } from '../src/cli/command.ts';
 import { opt } from '../src/cli/options.ts';
 import { compareReports, renderComparison } from '../src/report/compare.ts';
-import { readReport } from '../src/report/read.ts';
 import { ExitCode, usageError } from '../src/util/errors.ts';
 
 export const command = defineCommand({
@@ -25,6 +24,7 @@ export const command = defineCommand({
   async run(values, { operands, terminal, cwd }): Promise<ExitCode> {
     if (operands.length < 2)
       throw usageError('two reports are needed', 'for example: cosmos-pipe compare main.json pr.json');
+    const { readReport } = await import('../src/report/read.ts');
     const reports = await Promise.all(operands.map((path) => readReport(resolve(cwd, path))));
     const current = reports.pop();
     if (current === undefined) throw new Error('two reports were read');

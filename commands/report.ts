@@ -1,8 +1,6 @@
 import { resolve } from 'node:path';
 import { defineCommand } from '../src/cli/command.ts';
 import { mergeReports } from '../src/report/merge.ts';
-import { readReport } from '../src/report/read.ts';
-import { runReportJsonSchema } from '../src/report/schema.ts';
 import { evaluateThresholds } from '../src/report/thresholds.ts';
 import { ExitCode, usageError } from '../src/util/errors.ts';
 import { publishReport, reportOptions } from './report-output.ts';
@@ -27,10 +25,12 @@ export const command = defineCommand({
     if (first === undefined)
       throw usageError('no report named', 'for example: cosmos-pipe report bench.json');
     if (first === 'schema') {
+      const { runReportJsonSchema } = await import('../src/report/schema.ts');
       const schema = runReportJsonSchema();
       terminal.result(schema, JSON.stringify(schema, null, 2));
       return ExitCode.Ok;
     }
+    const { readReport } = await import('../src/report/read.ts');
     const reports = await Promise.all(operands.map((path) => readReport(resolve(cwd, path))));
     const merged = mergeReports(reports);
     const report =

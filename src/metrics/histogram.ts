@@ -1,4 +1,8 @@
-import { build, decodeFromCompressedBase64, encodeIntoCompressedBase64, JsHistogram } from 'hdr-histogram-js';
+import { createRequire } from 'node:module';
+
+/** Loaded when a histogram is first written down: every command imports this file, and `--help` should load no package. */
+const hdrHistogram = (): typeof import('hdr-histogram-js') =>
+  createRequire(import.meta.url)('hdr-histogram-js');
 
 /** Sub-buckets of half a bucket at three significant digits: 2 x 10^3 rounded up to a power of two, halved. */
 const HALF_COUNT = 1024;
@@ -131,6 +135,7 @@ export class Histogram {
 
   /** HdrHistogram V2, compressed, base64: what every HdrHistogram implementation and plotter reads. */
   encode(): string {
+    const { build, encodeIntoCompressedBase64 } = hdrHistogram();
     const hdr = build({ bitBucketSize: 64, highestTrackableValue: MAX_VALUE });
     for (const [index, count] of this.#counts.entries()) {
       if (count > 0) hdr.recordValueWithCount(lowestOf(index), count);
@@ -140,6 +145,7 @@ export class Histogram {
 
   /** The inverse of {@link encode}; minimum, maximum and mean come back with the precision of a bucket. */
   static decode(encoded: string): Histogram {
+    const { decodeFromCompressedBase64, JsHistogram } = hdrHistogram();
     const hdr = decodeFromCompressedBase64(encoded, 64);
     if (!(hdr instanceof JsHistogram)) throw new TypeError('expected a plain HdrHistogram');
     const histogram = new Histogram();

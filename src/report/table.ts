@@ -1,4 +1,7 @@
-import Table from 'cli-table3';
+import { createRequire } from 'node:module';
+
+/** Loaded with the first table: every command imports this file, and `--help` should load no package. */
+const tableClass = (): typeof import('cli-table3') => createRequire(import.meta.url)('cli-table3');
 
 const NO_BORDERS = {
   top: '',
@@ -29,6 +32,7 @@ export interface TableOptions {
 export function formatTable(rows: readonly (readonly string[])[], options: TableOptions = {}): string[] {
   const { indent = 0, left = [0] } = options;
   const columns = Math.max(0, ...rows.map((row) => row.length));
+  const Table = tableClass();
   const table = new Table({
     chars: NO_BORDERS,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },

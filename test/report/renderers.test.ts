@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { renderCsv } from '../../src/report/csv.ts';
+import { renderActionBenchmark, renderOpenMetrics } from '../../src/report/exports.ts';
 import { renderJUnit } from '../../src/report/junit.ts';
 import { renderMarkdown } from '../../src/report/markdown.ts';
 import { checkOutput } from '../../src/report/render.ts';
@@ -131,4 +132,15 @@ it('aligns figures right, words left, and pads nothing at the end of a line', ()
 it('knows a format by its extension only', () => {
   expect(checkOutput('out/bench.md')).toBe('out/bench.md');
   expect(() => checkOutput('bench.pdf')).toThrow('cannot tell the format of bench.pdf');
+});
+
+it('exports what github-action-benchmark and OpenMetrics read', () => {
+  const smaller = JSON.parse(renderActionBenchmark(sampleReport(), 'lower')) as unknown[];
+  expect(smaller).toContainEqual({ name: 'lost_events:count', unit: 'events', value: 1 });
+  expect(smaller).toContainEqual({ name: 'ru:avg', unit: 'RU', value: 7 });
+  const bigger = JSON.parse(renderActionBenchmark(sampleReport(), 'higher')) as { name: string }[];
+  expect(bigger.map(({ name }) => name)).toContain('ingest_rate:avg');
+  const text = renderOpenMetrics(sampleReport());
+  expect(text).toContain('cosmos_pipe_lost_events{aggregation="count",run="run-1"} 1\n');
+  expect(text.endsWith('# EOF\n')).toBe(true);
 });
