@@ -8,6 +8,7 @@ import { type EventHubsService, startEventHubs } from '../../src/local/event-hub
 import { createRuRecorder } from '../../src/metrics/ru-recorder.ts';
 import { createStageRecorder } from '../../src/metrics/stage-recorder.ts';
 import { openDeadLetterFile } from '../../src/pipeline/dead-letter-file.ts';
+import { openDeadLetter, openDeadLetterArchive } from '../../src/pipeline/dead-letter-open.ts';
 import { ingest } from '../../src/pipeline/ingest.ts';
 import type { IngestOptions, IngestProgress } from '../../src/pipeline/ingest-types.ts';
 import { systemClock } from '../../src/util/clock.ts';
@@ -103,6 +104,41 @@ describe('ingest', () => {
     await send(100, { first: 400 });
     expect((await ingest({ ...options, ownerId: 'other' })).received).toBe(100);
     expect((await ingest({ ...options, restart: true })).received).toBe(500);
+  });
+
+  it('keeps checkpoints and owners in a container for several hosts', async () => {
+    const { options, send, problems } = pipe({ checkpoints: { kind: 'cosmos', container: 'checkpoints' } });
+    await send(80);
+    expect((await ingest(options)).received).toBe(80);
+    await send(8, { first: 80 });
+    expect((await ingest({ ...options, ownerId: 'second-host' })).received).toBe(8);
+    expect(problems).toEqual([]);
+  });
+
+  it('puts poison into a container or another hub, from where it can be ingested again', async () => {
+    const { options, send } = pipe();
+    await send(8, {
+      body: (i: number) => (i === 5 ? Buffer.from('{"eventId":"e-5","sensor":"d"}') : undefined),
+    });
+    const container = await openDeadLetter({ kind: 'cosmos', container: 'dead' }, options);
+    const eventHub = `${options.eventHubs.eventHub}-dead`;
+    const hub = await openDeadLetter({ kind: 'hub', eventHub }, options);
+    for (const deadLetter of [container, hub])
+      expect(await ingest({ ...options, deadLetter })).toMatchObject({ stored: 7, deadLettered: 1 });
+    const archive = await openDeadLetterArchive(
+      { kind: 'cosmos', container: 'dead' },
+      async () => options.cosmos,
+    );
+    for await (const record of archive.records())
+      expect(record).toMatchObject({ reason: 'missing-partition-key', partition: '1', sequenceNumber: 1 });
+    expect(await archive.remove(() => true)).toBe(1);
+    const again = {
+      ...options,
+      eventHubs: { ...options.eventHubs, eventHub },
+      mapping: { rename: { sensor: 'deviceId' } },
+    };
+    expect(await ingest(again)).toMatchObject({ stored: 1, deadLettered: 0 });
+    await Promise.all([container.close(), hub.close(), archive.close()]);
   });
 
   it('drains and saves the checkpoint when it is told to stop', async () => {
