@@ -1,8 +1,8 @@
 import { eventHubsOptions, opt, yesOption } from '../src/cli/options.ts';
+import { parseShare } from '../src/util/share.ts';
 import { parseKeyDistribution } from '../src/workload/keys.ts';
 import { parseShape, parseStages } from '../src/workload/shape.ts';
 import { parseSize } from '../src/workload/size.ts';
-import { parseShare } from '../src/workload/spec.ts';
 
 /** A notation that is checked here and handed on as it was written: the workload section has the same grammar. */
 function checked(parse: (text: string) => unknown): (text: string) => string {

@@ -20,8 +20,8 @@ export interface WorkloadEstimate {
 }
 
 /**
- * Event Hubs Standard, list price East US, November 2026; prices differ by region and change, so they are an estimate
- * and an argument. https://azure.microsoft.com/pricing/details/event-hubs/
+ * Event Hubs Standard, US list prices as commonly quoted, not read off the price page: prices differ by region and
+ * change, so they are an argument. https://azure.microsoft.com/pricing/details/event-hubs/
  */
 const EVENT_HUBS_PRICES: EventHubsPrices = { throughputUnitHourUsd: 0.03, millionEventsUsd: 0.028 };
 

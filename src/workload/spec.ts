@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseDurationMs, parseRatePerSecond } from '../util/duration.ts';
+import { parseShare } from '../util/share.ts';
 import { parseKeyDistribution } from './keys.ts';
 import { parseShape, parseStages } from './shape.ts';
 import { parseSize } from './size.ts';
@@ -20,14 +21,6 @@ function notation<T>(parse: (text: string) => T) {
 const duration = notation(parseDurationMs);
 const rate = z.union([z.number().positive(), notation(parseRatePerSecond)]);
 const share = z.union([z.number().min(0).max(1), notation(parseShare)]);
-
-/** Parses `0.01` or `1%`. */
-export function parseShare(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(text.trim());
-  const value = Number(match?.[1]) / (match?.[2] ? 100 : 1);
-  if (!match || value > 1) throw new RangeError(`invalid share "${text}", expected for example 1% or 0.01`);
-  return value;
-}
 
 const eventType = z.strictObject({
   weight: z.number().positive().default(1),
