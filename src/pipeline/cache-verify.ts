@@ -109,13 +109,7 @@ async function sampleKeys({
 }
 
 /** Looks for the first items of the container in the cache: cheap, and enough to tell a cold cache from a warm one. */
-async function countMissing({
-  cosmos,
-  cache,
-  keyPrefix,
-  sample,
-  signal,
-}: CacheVerifyOptions): Promise<{
+async function countMissing({ cosmos, cache, keyPrefix, sample, signal }: CacheVerifyOptions): Promise<{
   readonly wanted: number;
   readonly missing: number;
   readonly requestCharge: number;
