@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { confirm } from '../src/cli/confirm.ts';
-import { startLiveView } from '../src/cli/live.ts';
+import { type LiveView, startLiveView } from '../src/cli/live.ts';
 import {
   cosmosOptions,
   eventHubsOptions,
@@ -10,12 +10,15 @@ import {
   seedOption,
   yesOption,
 } from '../src/cli/options.ts';
+import { withSpinner } from '../src/cli/spinner.ts';
 import type { Targets } from '../src/config/targets.ts';
 import type { ContainerSpec } from '../src/cosmos/containers.ts';
 import { parseRuBudget } from '../src/cosmos/writer/ru-budget.ts';
-import { startBench } from '../src/pipeline/bench.ts';
+import { type Bench, type BenchResult, startBench } from '../src/pipeline/bench.ts';
+import type { BenchServiceOptions, BenchServices } from '../src/pipeline/bench-services.ts';
 import { formatCount } from '../src/report/format.ts';
 import { reportOfBench } from '../src/report/from-bench.ts';
+import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode } from '../src/util/errors.ts';
 import type { WorkloadInput } from '../src/workload/spec.ts';
 import { benchView } from './bench-view.ts';
@@ -64,6 +67,12 @@ const options = {
     ...load,
   }),
   seed: seedOption,
+  warmup: opt.durationMs({
+    flags: '--warmup <duration>',
+    description: 'carry the load this long before measuring, 0s for not at all',
+    fallback: '3s',
+    ...load,
+  }),
   producerWorkers: opt.integer({
     flags: '--workers <n>',
     description: 'threads that produce',
@@ -134,46 +143,71 @@ async function bench(values: Values, context: CommandContext): Promise<ExitCode>
   const run = `bench-${new Date(clock.epochMicros() / 1000).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
   terminal.note(header(values, targets, run));
   const container = containerOf(values, targets.local);
-  const { openBenchStages } = await import('../src/pipeline/bench-services.ts');
-  const stages = await openBenchStages(
-    { eventHubs, cosmos, ...(withCache && redis && { redis }) },
-    {
-      run,
+  const services = { eventHubs, cosmos, ...(withCache && redis && { redis }) };
+  const settings = {
+    clock,
+    ...(container && { container }),
+    producerWorkers: values.producerWorkers,
+    ...(values.maxRu !== undefined && { ingestLimits: { ruBudget: values.maxRu } }),
+    onProblem: (message: string) => terminal.note(message),
+  };
+  if (values.warmup > 0 && !signal.aborted)
+    await withSpinner(terminal, `warming up for ${formatDurationMs(values.warmup)}`, () =>
+      carry(services, { ...settings, run: `${run}-warmup`, workload: warmupOf(values) }, signal),
+    );
+  const expectedEvents = expectedEventsOf(values);
+  const result = await carry(services, { ...settings, run, workload }, signal, (bench, ruPerSecond) =>
+    startLiveView(terminal, {
+      ...benchView(bench.snapshot, {
+        ...(expectedEvents !== undefined && { expectedEvents }),
+        ...(ruPerSecond !== undefined && { provisionedRuPerSecond: ruPerSecond }),
+      }),
       clock,
-      workload,
-      ...(container && { container }),
-      producerWorkers: values.producerWorkers,
-      ...(values.maxRu !== undefined && { ingestLimits: { ruBudget: values.maxRu } }),
-      onProblem: (message) => terminal.note(message),
-    },
+    }),
   );
-  const { provisionedRuPerSecond } = stages;
+  const report = reportOfBench(result, {
+    title: loadText(values),
+    toolVersion: context.version,
+    env: context.env,
+    config: {
+      ...workload,
+      warmupMs: values.warmup,
+      target: targets.local ? 'local' : 'named',
+      ...container,
+    },
+    thresholds: values.threshold,
+  });
+  const code = await publishReport(report, values.output, context);
+  return signal.aborted && code !== ExitCode.Verification ? ExitCode.Interrupted : code;
+}
+
+/** One load through all stages, from opening them to the verdict. */
+async function carry(
+  services: BenchServices,
+  options: BenchServiceOptions,
+  signal: AbortSignal,
+  watch?: (bench: Bench, provisionedRuPerSecond: number | undefined) => LiveView,
+): Promise<BenchResult> {
+  const { openBenchStages } = await import('../src/pipeline/bench-services.ts');
+  const stages = await openBenchStages(services, options);
   try {
-    const running = startBench(stages, {
-      run,
-      clock,
+    const bench = startBench(stages, {
+      run: options.run,
+      clock: options.clock,
       signal,
       bodyFields: { key: 'deviceId', sequence: 'deviceSequenceNumber' },
     });
-    const expectedEvents = expectedEventsOf(values);
-    const view = benchView(running.snapshot, {
-      ...(expectedEvents !== undefined && { expectedEvents }),
-      ...(provisionedRuPerSecond !== undefined && { provisionedRuPerSecond }),
-    });
-    const live = startLiveView(terminal, { ...view, clock });
-    const result = await running.result.finally(() => live.stop());
-    const report = reportOfBench(result, {
-      title: loadText(values),
-      toolVersion: context.version,
-      env: context.env,
-      config: { ...workload, target: targets.local ? 'local' : 'named', ...container },
-      thresholds: values.threshold,
-    });
-    const code = await publishReport(report, values.output, context);
-    return signal.aborted && code !== ExitCode.Verification ? ExitCode.Interrupted : code;
+    const view = watch?.(bench, stages.provisionedRuPerSecond);
+    return await bench.result.finally(() => view?.stop());
   } finally {
     await stages.close();
   }
+}
+
+/** The same events at the same rate under another run id: what is cold (code, connections, caches) is not measured. */
+function warmupOf(values: Values): WorkloadInput {
+  const { stages: _, ...workload } = workloadOf(values);
+  return { ...workload, rate: values.rate, duration: `${values.warmup}ms` };
 }
 
 function workloadOf(values: Values): WorkloadInput {

@@ -13,7 +13,7 @@ import { createVerifier, type Place, type Verdict, type Verifier } from './verif
 const QUIET_MS = 10_000;
 const POLL_MS = 50;
 
-export type BenchPhase = 'starting' | 'running' | 'draining' | 'verifying' | 'done';
+type BenchPhase = 'starting' | 'running' | 'draining' | 'verifying' | 'done';
 
 /** State of a running bench for a live view; cheap to ask for. */
 export interface BenchSnapshot {
@@ -123,13 +123,12 @@ class BenchRun {
       const feed = this.#feed(cache);
       await feed.ready;
       this.#throwIfFailed();
-      const startedMicros = clock.epochMicros();
       this.#startMs = clock.now();
       this.#phase = 'running';
       const produce = await this.#load();
       this.#phase = 'draining';
       await this.#drained();
-      const durationMs = clock.now() - this.#startMs;
+      const durationMs = (clock.epochMicros() - produce.startMicros) / 1000;
       const process = monitor.summary();
       this.#end.abort();
       await feed.ended;
@@ -142,7 +141,7 @@ class BenchRun {
       const { provisionedRuPerSecond } = this.#stages;
       return {
         run: this.#options.run,
-        startedMicros,
+        startedMicros: produce.startMicros,
         durationMs,
         produce,
         stages,

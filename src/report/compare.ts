@@ -24,9 +24,9 @@ const COMPARED: readonly (readonly [metric: string, aggregation: string])[] = [
 ];
 
 /** `worse`: a regression beyond the limit; `same`: within the noise of repeated baselines or the limit. */
-export type ComparisonVerdict = 'better' | 'same' | 'worse';
+type ComparisonVerdict = 'better' | 'same' | 'worse';
 
-export interface ComparedMetric {
+interface ComparedMetric {
   readonly metric: string;
   readonly aggregation: string;
   readonly unit: string;

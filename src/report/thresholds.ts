@@ -1,8 +1,8 @@
 import { parseDurationMs } from '../util/duration.ts';
-import { aggregate, type Metric, metricsOf } from './metrics.ts';
+import { aggregate, metricsOf } from './metrics.ts';
 import type { RunReport } from './run-report.ts';
 
-export type Operator = '<' | '<=' | '>' | '>=' | '==' | '!=';
+type Operator = '<' | '<=' | '>' | '>=' | '==' | '!=';
 
 /** `e2e_latency:p(99)<250ms`, taken apart. */
 export interface Threshold {
@@ -49,14 +49,6 @@ export function evaluateThresholds(
       ok: actual !== undefined && compare(actual, threshold.operator, threshold.limit),
     };
   });
-}
-
-/** Names what can be gated on, for error texts. */
-export function unknownMetrics(
-  thresholds: readonly Threshold[],
-  metrics: ReadonlyMap<string, Metric>,
-): readonly string[] {
-  return thresholds.map(({ metric }) => metric).filter((name) => !metrics.has(name));
 }
 
 function parseLimit(text: string): number {

@@ -57,7 +57,10 @@ it('carries a load through the embedded stack and finds every event in the conta
 });
 
 it('ends early on SIGINT, verifies what was sent, and says that it was interrupted', async () => {
-  const running = spawnCli(['bench', '--events', '100000', '--rate', '500/s', '--no-cache'], { cwd: folder });
+  const running = spawnCli(
+    ['bench', '--events', '100000', '--rate', '500/s', '--warmup', '0s', '--no-cache'],
+    { cwd: folder },
+  );
   await new Promise<void>((resolve) => {
     running.child.stderr?.on('data', () => {
       if (running.stderr().includes('pipeline  produce')) resolve();
@@ -72,7 +75,18 @@ it('ends early on SIGINT, verifies what was sent, and says that it was interrupt
 
 it('exits with 99 and names the crossed threshold', async () => {
   const { code, stdout } = await spawnCli(
-    ['bench', '--events', '100', '--rate', '500/s', '--no-cache', '-t', 'sent_rate:avg>1000000/s'],
+    [
+      'bench',
+      '--events',
+      '100',
+      '--rate',
+      '500/s',
+      '--warmup',
+      '0s',
+      '--no-cache',
+      '-t',
+      'sent_rate:avg>1000000/s',
+    ],
     { cwd: folder },
   ).done;
   expect(code).toBe(99);

@@ -1,0 +1,44 @@
+const ENTITIES: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
+
+/** Text as it stands in HTML and SVG, in content and in quoted attributes. */
+export function escapeHtml(text: string): string {
+  return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] as string);
+}
+
+/** One element. Attribute values are escaped, content is markup already. */
+export function element(
+  name: string,
+  attributes: Readonly<Record<string, string | number>>,
+  content = '',
+): string {
+  const text = Object.entries(attributes)
+    .map(([key, value]) => ` ${key}="${escapeHtml(String(value))}"`)
+    .join('');
+  return content === '' && VOID.has(name) ? `<${name}${text}/>` : `<${name}${text}>${content}</${name}>`;
+}
+
+const VOID = new Set(['line', 'path', 'rect', 'circle']);
+
+/** A table whose first column names the row. */
+export function dataTable(
+  caption: string,
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+): string {
+  const head = header.map((cell) => `<th scope="col">${escapeHtml(cell)}</th>`).join('');
+  const body = rows
+    .map(([name = '', ...cells]) => {
+      const figures = cells.map((cell) => `<td>${escapeHtml(cell)}</td>`).join('');
+      return `<tr><th scope="row">${escapeHtml(name)}</th>${figures}</tr>`;
+    })
+    .join('\n');
+  return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(caption)}"><table><caption>${escapeHtml(
+    caption,
+  )}</caption><thead><tr>${head}</tr></thead><tbody>\n${body}\n</tbody></table></div>`;
+}
