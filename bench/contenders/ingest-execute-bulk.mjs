@@ -1,8 +1,8 @@
-// `items.executeBulkOperations`, the SDK's current bulk API, one call per page.
+// `items.executeBulkOperations`, the SDK's current bulk API, one call per page of 1,000, four pages of each partition in flight.
 import { BulkOperationType } from '@azure/cosmos';
 import { receiveAndStore } from './ingest-run.mjs';
 
-await receiveAndStore(async (items, bodies) => {
+await receiveAndStore({ pageSize: 1000, pagesInFlight: 4 }, async (items, bodies) => {
   const results = await items.executeBulkOperations(
     bodies.map((resourceBody) => ({
       operationType: BulkOperationType.Upsert,

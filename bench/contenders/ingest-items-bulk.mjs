@@ -1,8 +1,8 @@
-// `items.bulk` tuned by hand: one call per page, all partitions at once, minimal responses, throttled operations sent again.
+// `items.bulk` tuned by hand: four pages of each partition in flight, minimal responses, throttled operations sent again.
 import { BulkOperationType } from '@azure/cosmos';
 import { receiveAndStore } from './ingest-run.mjs';
 
-await receiveAndStore(async (items, bodies) => {
+await receiveAndStore({ pagesInFlight: 4 }, async (items, bodies) => {
   let operations = bodies.map((resourceBody) => ({
     operationType: BulkOperationType.Upsert,
     partitionKey: resourceBody.deviceId,

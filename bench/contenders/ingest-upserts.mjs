@@ -3,7 +3,7 @@ import { receiveAndStore } from './ingest-run.mjs';
 
 const IN_FLIGHT_PER_PARTITION = 8;
 
-await receiveAndStore(async (items, bodies) => {
+await receiveAndStore({}, async (items, bodies) => {
   let next = 0;
   await Promise.all(
     Array.from({ length: IN_FLIGHT_PER_PARTITION }, async () => {

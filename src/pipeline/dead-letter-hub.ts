@@ -3,7 +3,7 @@ import { openRawEventSender } from '../eventhubs/raw-sender.ts';
 import type { DeadLetter } from './dead-letter.ts';
 
 /** Application properties that say where a dead-lettered event came from and why it is here. */
-export const DEAD_LETTER_PROPERTIES = {
+const DEAD_LETTER_PROPERTIES = {
   reason: 'cp-dead-reason',
   detail: 'cp-dead-detail',
   eventHub: 'cp-dead-hub',
