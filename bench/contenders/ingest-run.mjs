@@ -41,7 +41,8 @@ export async function receiveAndStore({ pageSize = 300, pagesInFlight = 1 }, sto
           if (events.length === 0) return;
           startedAt ??= performance.now();
           const bodies = events.map(({ body }) => ({ ...body, id: body.eventId }));
-          const busy = (pages[partitionId] ??= new Set());
+          pages[partitionId] ??= new Set();
+          const busy = pages[partitionId];
           const page = store(items, bodies).then((stored) => {
             busy.delete(page);
             acknowledged += stored;
