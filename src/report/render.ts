@@ -7,13 +7,15 @@ import { renderMarkdown } from './markdown.ts';
 import type { RunReport } from './run-report.ts';
 import { renderText } from './text.ts';
 
-type Renderer = (report: RunReport) => string;
+type Renderer = (report: RunReport) => string | Promise<string>;
 
 /** Renderings by the end of the file name, the longest first; `.xml` is JUnit, `.prom` OpenMetrics. */
 const RENDERERS: readonly (readonly [ending: string, render: Renderer])[] = [
   ['.smaller.json', (report) => renderActionBenchmark(report, 'lower')],
   ['.bigger.json', (report) => renderActionBenchmark(report, 'higher')],
   ['.json', (report) => `${JSON.stringify(report, null, 2)}\n`],
+  // Loads the charts' packages only when a chart is drawn.
+  ['.html', async (report) => (await import('./html.ts')).renderHtml(report)],
   ['.md', renderMarkdown],
   ['.xml', renderJUnit],
   ['.csv', renderCsv],
@@ -34,7 +36,7 @@ export function checkOutput(path: string): string {
 export async function writeReport(report: RunReport, path: string): Promise<void> {
   const render = rendererOf(path);
   try {
-    await writeFile(path, render(report));
+    await writeFile(path, await render(report));
   } catch (error) {
     throw new PipeError('E_CONFIG', `cannot write ${path} (${(error as Error).message})`, { cause: error });
   }
