@@ -213,6 +213,8 @@ async function startServe(
     '0',
     '--max-store-reads',
     '1000',
+    '--redis-timeout',
+    '5s',
   ];
   const child = spawn(program, [...entry, ...args, ...(redis.cluster ? ['--redis-cluster'] : [])], {
     cwd,

@@ -80,8 +80,9 @@ const options = {
   }),
   redisTimeout: opt.durationMs({
     flags: '--redis-timeout <duration>',
-    description: 'go to the container when Redis takes longer',
-    fallback: '50ms',
+    description:
+      'go to the container when Redis takes longer; five times in a row and it is left alone for 1s',
+    fallback: '250ms',
     ...caching,
   }),
   ...cosmosOptions,
