@@ -1,5 +1,5 @@
 import { scaleLinear, scaleLog } from 'd3-scale';
-import { curveStepAfter, line as linePath } from 'd3-shape';
+import { curveLinear, curveStepAfter, line as linePath } from 'd3-shape';
 import { element, escapeHtml } from './html-markup.ts';
 
 export interface ChartLine {
@@ -15,6 +15,8 @@ export interface Chart {
   /** What the chart shows, for those who do not see it. */
   readonly description: string;
   readonly lines: readonly ChartLine[];
+  /** Values that hold until the next one, as of intervals, instead of points of a curve. */
+  readonly stepped: boolean;
   readonly x: Axis;
   readonly y: Axis;
   /** A horizontal line, such as what is provisioned. */
@@ -69,7 +71,12 @@ function drawLines(chart: Chart, frame: Frame): string {
   const { width, height } = frame;
   const points = chart.lines.flatMap((line) => line.points);
   const limit = chart.limit?.value ?? 0;
-  const x = scaleOf(chart.x, points.map(([at]) => at), [MARGIN.left, width - MARGIN.right], false);
+  const x = scaleOf(
+    chart.x,
+    points.map(([at]) => at),
+    [MARGIN.left, width - MARGIN.right],
+    false,
+  );
   const y = scaleOf(
     chart.y,
     [...points.map(([, value]) => value), limit],
@@ -80,7 +87,7 @@ function drawLines(chart: Chart, frame: Frame): string {
     .defined(([, value]) => !chart.y.log || value > 0)
     .x(([at]) => round(x(at)))
     .y(([, value]) => round(y(value)))
-    .curve(curveStepAfter);
+    .curve(chart.stepped ? curveStepAfter : curveLinear);
   const lines = chart.lines.map(({ points, color, dash }) =>
     element('path', { class: `line s${color} ${dash ?? ''}`.trimEnd(), d: draw(points) ?? '' }),
   );
@@ -94,7 +101,13 @@ function drawLines(chart: Chart, frame: Frame): string {
       ...lines,
       chart.limit === undefined ? '' : limitLine(chart.limit, frame, round(y(chart.limit.value))),
       ...(chart.marks ?? []).map((at) =>
-        element('rect', { class: 'mark', x: round(x(at) - 1), y: height - MARGIN.bottom - 7, width: 2, height: 7 }),
+        element('rect', {
+          class: 'mark',
+          x: round(x(at) - 1),
+          y: height - MARGIN.bottom - 7,
+          width: 2,
+          height: 7,
+        }),
       ),
     ].join(''),
   );
@@ -106,7 +119,10 @@ function scaleOf(axis: Axis, values: readonly number[], range: [number, number],
   const usable = axis.log ? values.filter((value) => value > 0) : values;
   const [least, most] = extentOf(usable);
   if (axis.log) return scaleLog([least || 1, most > least ? most : (least || 1) * 10], range);
-  const scale = scaleLinear([fromZero ? Math.min(0, least) : least, most > least || most > 0 ? most : 1], range);
+  const scale = scaleLinear(
+    [fromZero ? Math.min(0, least) : least, most > least || most > 0 ? most : 1],
+    range,
+  );
   return fromZero ? scale.nice() : scale;
 }
 

@@ -13,7 +13,10 @@ const RATE: Axis = { label: 'events/s', format: formatShort };
 const LATENCY: Axis = { label: 'latency, log scale', log: true, format: formatDurationMs };
 /** Rows of a data table: enough to read, few enough to scroll. */
 const TABLE_ROWS = 120;
-const SPECTRUM = [0, 50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 99.999] as const;
+const SPECTRUM = [50, 75, 90, 95, 99, 99.5, 99.9, 99.95, 99.99, 99.999] as const;
+/** Points of the spectrum per factor of ten in rarity, and the rarest: one in 100,000. */
+const POINTS_PER_DECADE = 12;
+const RAREST = 1e5;
 /** Ranges drawn one by one in the heat map: the busiest. */
 const HEAT_ROWS = 48;
 const HEAT_COLUMNS = 120;
@@ -36,6 +39,7 @@ export function throughputSection(report: RunReport): string {
           { name: `offered to ${first.name}`, points: pointsOf(offered), color: 0 },
           { name: `finished by ${last.name}`, points: pointsOf(done), color: 1, dash: 'dashed' },
         ],
+        stepped: true,
         x: TIME,
         y: RATE,
       }),
@@ -47,6 +51,7 @@ export function throughputSection(report: RunReport): string {
         title: 'Backlog over time',
         description: `Events that were due and not through the pipeline; at most ${formatCount(Math.max(0, ...backlog.values))}.`,
         lines: [{ name: 'events due and not finished', points: pointsOf(backlog), color: 2 }],
+        stepped: true,
         x: TIME,
         y: { label: 'events', format: formatShort },
       }),
@@ -68,10 +73,7 @@ export function latencySections(report: RunReport): string {
   }));
   if (report.endToEnd !== undefined && report.endToEnd.count > 0 && spectra.length < 4)
     spectra.push({ name: 'end to end', summary: report.endToEnd });
-  const values = spectra.map(({ summary }) => {
-    const histogram = Histogram.decode(summary.histogramMicros);
-    return SPECTRUM.map((percentile) => histogram.percentile(percentile) / 1000);
-  });
+  const histograms = spectra.map(({ summary }) => Histogram.decode(summary.histogramMicros));
   const names = measured.map(({ name }) => name);
   return [
     section(
@@ -80,6 +82,7 @@ export function latencySections(report: RunReport): string {
         title: 'Latency over time, 99th percentile of each stage',
         description: 'From the intended send time of an event to the end of the stage.',
         lines: measured.map(({ name }, index) => styled(name, pointsOf(overTime[index] as Timeline), index)),
+        stepped: true,
         x: TIME,
         y: LATENCY,
       }),
@@ -91,15 +94,9 @@ export function latencySections(report: RunReport): string {
         title: 'Latency by percentile',
         description: 'Each percentile of the whole run, from the histograms of all events.',
         lines: spectra.map(({ name }, index) =>
-          styled(
-            name,
-            SPECTRUM.map((percentile, at): [number, number] => [
-              100 / (100 - percentile),
-              (values[index] as number[])[at] as number,
-            ]),
-            index,
-          ),
+          styled(name, spectrumOf(histograms[index] as Histogram), index),
         ),
+        stepped: false,
         x: {
           label: 'percentile',
           log: true,
@@ -111,13 +108,22 @@ export function latencySections(report: RunReport): string {
       dataTable(
         'Latency by percentile',
         ['percentile', ...spectra.map(({ name }) => name)],
-        SPECTRUM.map((percentile, at) => [
+        SPECTRUM.map((percentile) => [
           `${percentile}%`,
-          ...values.map((list) => formatDurationMs(list[at] as number)),
+          ...histograms.map((histogram) => formatDurationMs(histogram.percentile(percentile) / 1000)),
         ]),
       ),
     ),
   ].join('\n');
+}
+
+/** Latency against rarity: one in two, one in ten ... events is slower. */
+function spectrumOf(histogram: Histogram): [odds: number, latencyMs: number][] {
+  const most = Math.log10(Math.max(1, Math.min(RAREST, histogram.count))) * POINTS_PER_DECADE;
+  return Array.from({ length: Math.floor(most) + 1 }, (_, point): [number, number] => {
+    const odds = 10 ** (point / POINTS_PER_DECADE);
+    return [odds, histogram.percentile(100 - 100 / odds) / 1000];
+  });
 }
 
 /** Request units against what is provisioned, and the load of each range. */
@@ -132,6 +138,7 @@ export function ruSections({ ru }: RunReport): string {
         title: 'Request units per second',
         description: `${formatCount(ru.perSecond)} RU/s on average, ${formatCount(ru.busiestPerSecond)} in the busiest interval, ${formatCount(ru.throttled)} requests throttled.`,
         lines: [{ name: 'consumed', points: pointsOf(charge), color: 0 }],
+        stepped: true,
         x: TIME,
         y: { label: 'RU/s', format: formatShort },
         ...(provisioned !== undefined && {
@@ -219,7 +226,12 @@ function heatSection(ru: RuReport): string {
         ? ''
         : element(
             'text',
-            { class: 'tick', x: MARGIN.left - 6, y: round((row + 0.5) * rowHeight) + 4, 'text-anchor': 'end' },
+            {
+              class: 'tick',
+              x: MARGIN.left - 6,
+              y: round((row + 0.5) * rowHeight) + 4,
+              'text-anchor': 'end',
+            },
             escapeHtml(id),
           ),
       ...line.values.map((value, column) =>

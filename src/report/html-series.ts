@@ -13,7 +13,11 @@ export interface Timeline {
 export type Folding = 'mean' | 'max' | 'last';
 
 /** Fewer, wider intervals: each the mean, the greatest or the last of what it covers. */
-export function coarsen({ intervalMs, values }: Timeline, folding: Folding, maxPoints = MAX_POINTS): Timeline {
+export function coarsen(
+  { intervalMs, values }: Timeline,
+  folding: Folding,
+  maxPoints = MAX_POINTS,
+): Timeline {
   const size = Math.max(1, Math.ceil(values.length / maxPoints));
   if (size === 1) return { intervalMs, values };
   const folded: number[] = [];
@@ -57,7 +61,10 @@ export function backlogOf({ stages }: RunReport): Timeline {
 }
 
 /** Request units per second over all ranges, and the seconds in which something was refused. */
-export function ruTimeline(ru: RuReport): { readonly charge: Timeline; readonly throttledAt: readonly number[] } {
+export function ruTimeline(ru: RuReport): {
+  readonly charge: Timeline;
+  readonly throttledAt: readonly number[];
+} {
   const ranges = Object.values(ru.ranges);
   const length = Math.max(0, ...ranges.map(({ requestChargeSeries }) => requestChargeSeries.length));
   const totals = new Array<number>(length).fill(0);

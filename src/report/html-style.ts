@@ -21,7 +21,7 @@ p { margin: 4px 0; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 8px; margin: 12px 0; padding: 0; list-style: none; }
 .tiles li { background: var(--panel); border: 1px solid var(--rule); border-radius: 8px; padding: 8px 12px; }
 .tiles b { display: block; font-size: 1.15rem; font-variant-numeric: tabular-nums; }
-.grid { display: grid; grid-template-columns: minmax(0, 1fr); gap: 16px; }
+.grid { display: grid; grid-template-columns: minmax(0, 1fr); gap: 16px; margin-bottom: 16px; }
 @media (min-width: 1100px) { .grid { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 section { background: var(--panel); border: 1px solid var(--rule); border-radius: 8px; padding: 12px; min-width: 0; margin: 0 0 16px; }
 .grid section { margin: 0; }

@@ -76,7 +76,11 @@ function badge(ok: boolean, text: string): string {
 function tiles({ load, endToEnd, ru, cost: costs }: RunReport): string {
   const items: (readonly [label: string, value: string, note: string])[] = [];
   if (load !== undefined)
-    items.push(['achieved', `${formatCount(load.achievedPerSecond)}/s`, `${formatCount(load.sent)} events sent`]);
+    items.push([
+      'achieved',
+      `${formatCount(load.achievedPerSecond)}/s`,
+      `${formatCount(load.sent)} events sent`,
+    ]);
   if (endToEnd !== undefined && endToEnd.count > 0)
     items.push(
       ['end to end p50', formatDurationMs(endToEnd.p50Ms), `p90 ${formatDurationMs(endToEnd.p90Ms)}`],
@@ -91,7 +95,11 @@ function tiles({ load, endToEnd, ru, cost: costs }: RunReport): string {
           ? `${formatCount(ru.requestCharge)} RU in all`
           : `${formatShare(ru.perSecond / ru.provisionedPerSecond)} of ${formatCount(ru.provisionedPerSecond)}`,
       ],
-      ['throttled', formatCount(ru.throttled), ru.perWrite === undefined ? '' : `${formatFigure(ru.perWrite)} RU per write`],
+      [
+        'throttled',
+        formatCount(ru.throttled),
+        ru.perWrite === undefined ? '' : `${formatFigure(ru.perWrite)} RU per write`,
+      ],
     );
   if (costs !== undefined)
     items.push([
@@ -155,7 +163,9 @@ function stages({ stages: list, endToEnd }: RunReport): string {
 function delivery({ verdict }: RunReport): string {
   if (verdict === undefined) return '';
   const kinds = Object.entries(ANOMALY_LABELS) as [keyof typeof ANOMALY_LABELS, string][];
-  const examples = verdict.examples.map((example) => `<li>${escapeHtml(anomalyLine(example))}</li>`).join('\n');
+  const examples = verdict.examples
+    .map((example) => `<li>${escapeHtml(anomalyLine(example))}</li>`)
+    .join('\n');
   return `<section><h2>Delivery</h2>${dataTable(
     `${formatCount(verdict.acknowledged)} events acknowledged`,
     ['place', 'events', ...kinds.map(([, label]) => label)],
@@ -186,6 +196,7 @@ function parameters({ config }: RunReport): string {
 
 /** `0.26 USD`; small amounts keep two digits that mean something. */
 function formatMoney(amount: number, currency: string): string {
-  const digits = amount !== 0 && amount < 0.1 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 2 };
+  const digits =
+    amount !== 0 && amount < 0.1 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 2 };
   return `${amount.toLocaleString('en-US', digits)} ${currency}`;
 }

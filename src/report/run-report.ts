@@ -1,3 +1,4 @@
+import type { Cost } from '../capacity/cost.ts';
 import type { HistogramSummary } from '../metrics/histogram.ts';
 import type { ProcessSummary } from '../metrics/process-monitor.ts';
 import type { RuSummary } from '../metrics/ru-recorder.ts';
@@ -44,7 +45,8 @@ export interface RuReport extends RuSummary {
  */
 export interface RunReport {
   readonly schemaVersion: typeof RUN_REPORT_VERSION;
-  readonly kind: 'bench' | 'verify';
+  /** `simulate`: predicted by a model, not measured. */
+  readonly kind: 'bench' | 'verify' | 'simulate';
   readonly toolVersion: string;
   /** Run id: the same as in the ledger and in the stored envelopes. */
   readonly run: string;
@@ -64,6 +66,8 @@ export interface RunReport {
   /** From the intended send time of an event to the end of the last stage. */
   readonly endToEnd?: HistogramSummary;
   readonly ru?: RuReport;
+  /** By list prices, of what the run used or would have used in Azure. */
+  readonly cost?: Cost;
   readonly verdict?: Verdict;
   readonly thresholds: readonly ThresholdResult[];
   readonly bottleneck?: Bottleneck;

@@ -78,6 +78,18 @@ const ru = z.strictObject({
   perWrite: amount.optional(),
 });
 
+const cost = z
+  .strictObject({
+    currency: z.string(),
+    prices: z.string().describe('which price sheet'),
+    items: z.array(z.strictObject({ name: z.string(), perHour: amount, why: z.string() })),
+    perHour: amount,
+    perMillionEvents: amount,
+    perMonth: amount.describe('730 hours'),
+    run: amount,
+  })
+  .describe('estimate by list prices');
+
 const anomalyCounts = z.strictObject({
   lost: count,
   duplicated: count,
@@ -127,7 +139,7 @@ const threshold = z.strictObject({
 const runReport = z
   .strictObject({
     schemaVersion: z.literal(RUN_REPORT_VERSION),
-    kind: z.enum(['bench', 'verify']),
+    kind: z.enum(['bench', 'verify', 'simulate']),
     toolVersion: z.string(),
     run: z.string().describe('run id, the same as in the ledger and in the stored envelopes'),
     title: z.string(),
@@ -158,6 +170,7 @@ const runReport = z
     stages: z.array(stage).describe('in pipeline order'),
     endToEnd: histogram.optional(),
     ru: ru.optional(),
+    cost: cost.optional(),
     verdict: verdict.optional(),
     thresholds: z.array(threshold),
     bottleneck: z

@@ -1,0 +1,151 @@
+import { figure, type Sheet } from './sheet.ts';
+
+/** How Event Hubs is bought. */
+export type HubPurchase =
+  | { readonly tier: 'standard'; readonly throughputUnits: number }
+  | { readonly tier: 'premium'; readonly processingUnits: number }
+  | { readonly tier: 'dedicated'; readonly capacityUnits: number };
+
+/** How the throughput of the container is bought. */
+export type StorePurchase =
+  | { readonly mode: 'provisioned'; readonly ruPerSecond: number }
+  /** `billedRuPerSecond`: mean over the hours of what each hour is billed for, its highest second. */
+  | { readonly mode: 'autoscale'; readonly maxRuPerSecond: number; readonly billedRuPerSecond: number }
+  | { readonly mode: 'serverless'; readonly ruPerHour: number };
+
+export interface Usage {
+  readonly hub: HubPurchase;
+  readonly store: StorePurchase;
+  readonly eventsPerHour: number;
+  readonly eventBytes: number;
+  /** Stored data with its index, gigabytes. */
+  readonly storedGb: number;
+}
+
+export interface CostItem {
+  readonly name: string;
+  readonly perHour: number;
+  readonly why: string;
+}
+
+/** What a pipeline costs by list prices. */
+export interface Cost {
+  readonly currency: string;
+  /** Which prices. */
+  readonly prices: string;
+  readonly items: readonly CostItem[];
+  readonly perHour: number;
+  readonly perMillionEvents: number;
+  readonly perMonth: number;
+  /** For the duration of the run. */
+  readonly run: number;
+}
+
+/** Microsoft's pricing pages count a month as 730 hours. */
+export const HOURS_PER_MONTH = 730;
+
+/** Adds up a usage; `runMs` is the duration that {@link Cost.run} is for. */
+export function costOf(usage: Usage, sheet: Sheet, runMs: number): Cost {
+  const items = [...hubItems(usage, sheet), ...storeItems(usage, sheet)].filter(({ perHour }) => perHour > 0);
+  const perHour = items.reduce((sum, item) => sum + item.perHour, 0);
+  return {
+    currency: sheet.currency,
+    prices: sheet.name,
+    items,
+    perHour,
+    perMillionEvents: usage.eventsPerHour === 0 ? 0 : (perHour * 1e6) / usage.eventsPerHour,
+    perMonth: perHour * HOURS_PER_MONTH,
+    run: (perHour * runMs) / 3_600_000,
+  };
+}
+
+function hubItems({ hub, eventsPerHour, eventBytes }: Usage, sheet: Sheet): CostItem[] {
+  switch (hub.tier) {
+    case 'standard': {
+      const unit = figure(sheet, 'hubThroughputUnitHour');
+      const million = figure(sheet, 'hubMillionEvents');
+      const billed =
+        eventsPerHour * Math.max(1, Math.ceil(eventBytes / figure(sheet, 'hubBilledEventBytes')));
+      return [
+        {
+          name: 'Event Hubs throughput units',
+          perHour: hub.throughputUnits * unit,
+          why: `${count(hub.throughputUnits)} x ${unit} an hour`,
+        },
+        {
+          name: 'Event Hubs ingress events',
+          perHour: (billed / 1e6) * million,
+          why: `${count(billed / 1e6)} million an hour x ${million}`,
+        },
+      ];
+    }
+    case 'premium': {
+      const unit = figure(sheet, 'hubProcessingUnitHour');
+      return [
+        {
+          name: 'Event Hubs processing units',
+          perHour: hub.processingUnits * unit,
+          why: `${count(hub.processingUnits)} x ${unit} an hour`,
+        },
+      ];
+    }
+    case 'dedicated': {
+      const unit = figure(sheet, 'hubCapacityUnitHour');
+      return [
+        {
+          name: 'Event Hubs capacity units',
+          perHour: hub.capacityUnits * unit,
+          why: `${count(hub.capacityUnits)} x ${unit} an hour`,
+        },
+      ];
+    }
+  }
+}
+
+function storeItems({ store, storedGb }: Usage, sheet: Sheet): CostItem[] {
+  const perGb = figure(sheet, 'storageGbMonth');
+  const storage = {
+    name: 'Cosmos DB storage',
+    perHour: (storedGb * perGb) / HOURS_PER_MONTH,
+    why: `${count(storedGb)} GB x ${perGb} a month`,
+  };
+  switch (store.mode) {
+    case 'provisioned': {
+      const price = figure(sheet, 'provisionedPer100RuHour');
+      return [
+        {
+          name: 'Cosmos DB provisioned throughput',
+          perHour: (store.ruPerSecond / 100) * price,
+          why: `${count(store.ruPerSecond)} RU/s x ${price} per 100 an hour`,
+        },
+        storage,
+      ];
+    }
+    case 'autoscale': {
+      const price = figure(sheet, 'autoscalePer100RuHour');
+      return [
+        {
+          name: 'Cosmos DB autoscale throughput',
+          perHour: (store.billedRuPerSecond / 100) * price,
+          why: `${count(store.billedRuPerSecond)} RU/s billed in the mean hour x ${price} per 100`,
+        },
+        storage,
+      ];
+    }
+    case 'serverless': {
+      const price = figure(sheet, 'serverlessMillionRu');
+      return [
+        {
+          name: 'Cosmos DB serverless',
+          perHour: (store.ruPerHour / 1e6) * price,
+          why: `${count(store.ruPerHour / 1e6)} million RU an hour x ${price}`,
+        },
+        storage,
+      ];
+    }
+  }
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-US', { maximumFractionDigits: value < 100 ? 2 : 0 });
+}

@@ -1,0 +1,127 @@
+import { z } from 'zod';
+import { PipeError } from '../util/errors.ts';
+
+/** A number with where it is from. */
+export interface SourcedFigure {
+  readonly value: number;
+  readonly source: string;
+}
+
+const DOCS = 'learn.microsoft.com/azure';
+const HUB_QUOTAS = `${DOCS}/event-hubs/event-hubs-quotas`;
+const HUB_SCALE = `${DOCS}/event-hubs/event-hubs-scalability`;
+const COSMOS_LIMITS = `${DOCS}/cosmos-db/concepts-limits`;
+const COSMOS_SCALING = `${DOCS}/cosmos-db/scaling-provisioned-throughput-best-practices`;
+const COSMOS_RU = `${DOCS}/cosmos-db/understand-request-unit-consumption`;
+const LIST_PRICE =
+  'list price, US dollars, from secondary sources in November 2026: check against your region';
+const ASSUMED = 'assumption';
+
+/**
+ * Limits and prices that a plan rests on. Prices differ by region and agreement, and change: a file given with
+ * --prices replaces any of them, and what it says is shown as the source.
+ */
+const FIGURES = {
+  hubUnitIngressEvents: { value: 1_000, source: HUB_SCALE },
+  hubUnitIngressBytes: { value: 1_000_000, source: HUB_SCALE },
+  hubUnitEgressEvents: { value: 4_096, source: HUB_SCALE },
+  hubUnitEgressBytes: { value: 2_000_000, source: HUB_SCALE },
+  hubUnitStorageGb: { value: 84, source: `${DOCS}/event-hubs/event-hubs-faq` },
+  hubStandardMaxUnits: { value: 40, source: HUB_QUOTAS },
+  hubStandardMaxPartitions: { value: 32, source: HUB_QUOTAS },
+  hubPremiumMaxUnits: { value: 16, source: HUB_QUOTAS },
+  hubPremiumMaxPartitions: { value: 100, source: HUB_QUOTAS },
+  hubDedicatedMaxPartitions: { value: 1_024, source: HUB_QUOTAS },
+  hubMaxEventBytes: { value: 1_048_576, source: HUB_QUOTAS },
+  hubBilledEventBytes: { value: 65_536, source: `${DOCS}/event-hubs/event-hubs-faq` },
+  hubProcessingUnitBytes: { value: 7_500_000, source: `${HUB_SCALE} (5 to 10 MB/s per processing unit)` },
+  hubCapacityUnitBytes: {
+    value: 100_000_000,
+    source: `${ASSUMED}: 100 MB/s per capacity unit; test your own load`,
+  },
+  hubOverheadBytes: {
+    value: 180,
+    source: 'measured: AMQP sections, partition key and four properties around a body',
+  },
+  storePartitionRu: { value: 10_000, source: COSMOS_LIMITS },
+  storePartitionGb: { value: 50, source: COSMOS_LIMITS },
+  storeLogicalPartitionGb: { value: 20, source: COSMOS_LIMITS },
+  storeInitialPartitionRu: { value: 6_000, source: COSMOS_SCALING },
+  storeMaxRu: { value: 1_000_000, source: `${COSMOS_LIMITS} (raised on request)` },
+  storeMinRu: { value: 400, source: COSMOS_LIMITS },
+  storeMinRuPerGb: { value: 1, source: COSMOS_LIMITS },
+  storeRuStep: { value: 100, source: COSMOS_LIMITS },
+  autoscaleMinRu: { value: 1_000, source: COSMOS_LIMITS },
+  autoscaleStep: { value: 1_000, source: COSMOS_LIMITS },
+  autoscaleMinRuPerGb: { value: 10, source: COSMOS_LIMITS },
+  autoscaleFloorShare: { value: 0.1, source: COSMOS_LIMITS },
+  serverlessMaxRu: { value: 20_000, source: COSMOS_LIMITS },
+  ruPerIndexedTerm: { value: 0.2, source: COSMOS_RU },
+  indexOverheadShare: {
+    value: 0.15,
+    source: `${ASSUMED}: 15 % of the data; see the index metrics of your container`,
+  },
+  envelopeBytes: { value: 256, source: 'measured: what ingest adds to a body of the telemetry event' },
+  hubThroughputUnitHour: { value: 0.03, source: LIST_PRICE },
+  hubMillionEvents: { value: 0.028, source: LIST_PRICE },
+  hubProcessingUnitHour: { value: 1.2, source: LIST_PRICE },
+  hubCapacityUnitHour: { value: 6.849, source: LIST_PRICE },
+  provisionedPer100RuHour: { value: 0.008, source: LIST_PRICE },
+  autoscalePer100RuHour: { value: 0.012, source: LIST_PRICE },
+  serverlessMillionRu: { value: 0.25, source: LIST_PRICE },
+  storageGbMonth: { value: 0.25, source: LIST_PRICE },
+} as const satisfies Readonly<Record<string, SourcedFigure>>;
+
+export type FigureName = keyof typeof FIGURES;
+
+export const FIGURE_NAMES = Object.keys(FIGURES) as FigureName[];
+
+export interface Sheet {
+  /** What the prices are, for whoever reads a cost. */
+  readonly name: string;
+  readonly currency: string;
+  readonly figures: Readonly<Record<FigureName, SourcedFigure>>;
+}
+
+export const DEFAULT_SHEET: Sheet = {
+  name: 'built-in list prices (US dollars, November 2026)',
+  currency: 'USD',
+  figures: FIGURES,
+};
+
+const amount = z.number().min(0);
+const sheetFile = z.strictObject({
+  name: z.string().optional(),
+  currency: z.string().min(1).optional(),
+  figures: z
+    .partialRecord(
+      z.enum(FIGURE_NAMES as [FigureName, ...FigureName[]]),
+      z.union([amount, z.strictObject({ value: amount, source: z.string() })]),
+    )
+    .default({}),
+});
+
+/** The built-in sheet with what a file replaces. Throws PipeError E_CONFIG that names the first wrong entry. */
+export function overrideSheet(document: unknown, origin: string): Sheet {
+  const parsed = sheetFile.safeParse(document);
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new PipeError('E_CONFIG', `${origin}: ${issue?.path.join('.')}: ${issue?.message}`, {
+      hint: 'see every name and value with: cosmos-pipe plan --prices-template',
+    });
+  }
+  const { name, currency, figures } = parsed.data;
+  const replaced = Object.entries(figures).map(([key, value]) => [
+    key,
+    typeof value === 'number' ? { value, source: origin } : value,
+  ]);
+  return {
+    name: name ?? origin,
+    currency: currency ?? DEFAULT_SHEET.currency,
+    figures: { ...FIGURES, ...Object.fromEntries(replaced) },
+  };
+}
+
+export function figure(sheet: Sheet, name: FigureName): number {
+  return sheet.figures[name].value;
+}
