@@ -106,7 +106,7 @@ async function flush(
   context: CommandContext,
 ): Promise<ExitCode> {
   const { terminal, signal, clock } = context;
-  const [{ flushPrefix, previewFlush }, { flushText, previewText }] = await Promise.all([
+  const [{ flushPrefix, MIN_PREFIX_LENGTH, previewFlush }, { flushText, previewText }] = await Promise.all([
     import('../src/cache/flush.ts'),
     import('../src/cache/flush-text.ts'),
   ]);
@@ -122,7 +122,7 @@ async function flush(
     return Exit.Ok;
   }
   terminal.note(previewText(preview, connection.address));
-  checkAmount(preview, values);
+  checkAmount(preview, values, MIN_PREFIX_LENGTH);
   await confirm(terminal, {
     action: `delete ${counted(preview.keys, 'key')} on ${connection.address}`,
     expected: prefix,
@@ -172,7 +172,7 @@ async function nextGeneration(
   return Exit.Ok;
 }
 
-function checkAmount({ keys, prefix }: FlushPreview, { expect, maxKeys }: Values): void {
+function checkAmount({ keys, prefix }: FlushPreview, { expect, maxKeys }: Values, minLength: number): void {
   if (expect !== undefined && expect !== keys)
     throw new PipeError(
       'E_CONFIRM',
@@ -181,7 +181,7 @@ function checkAmount({ keys, prefix }: FlushPreview, { expect, maxKeys }: Values
         hint: 'look at the preview, then pass the number that is right',
       },
     );
-  if (expect === undefined && prefix.length < 4)
+  if (expect === undefined && prefix.length < minLength)
     throw new PipeError(
       'E_CONFIRM',
       `the prefix ${prefix} is so short that it may match other programs' keys`,

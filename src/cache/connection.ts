@@ -141,7 +141,7 @@ interface Address {
 }
 
 /** `redis://`, `rediss://` (TLS) and `unix://` URLs, user and password percent-encoded, `/<n>` the database. */
-export function parseAddress(target: RedisTarget): Address {
+function parseAddress(target: RedisTarget): Address {
   const text = target.url.reveal();
   if (!URL.canParse(text) || !/^(?:rediss?|unix):/.test(text))
     throw new PipeError('E_CONFIG', 'the Redis URL is not of the form redis://[user:password@]host:port', {

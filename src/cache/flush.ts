@@ -54,7 +54,7 @@ export interface FlushOptions extends FlushFilter {
 }
 
 /** Refuses a prefix that would match everything. The prefix is literal: `*` in it is a star. */
-export function checkPrefix(prefix: string): void {
+function checkPrefix(prefix: string): void {
   if (prefix === '')
     throw usageError(
       'an empty prefix would match every key of the server',

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import type { CacheConnection } from './connection.ts';
 
 /** The `name:value` lines of INFO. */
-export function parseInfo(text: string): ReadonlyMap<string, string> {
+function parseInfo(text: string): ReadonlyMap<string, string> {
   return new Map(
     text
       .split('\r\n')

@@ -8,7 +8,7 @@
  * KEYS[1] key; ARGV: version, document, encoding ('' plain), ttl in ms (0 none), and what is accepted: 'newer' than what is
  * held, 'equal' too, or 'missing' only.
  */
-export const SET_IF_NEWER = `
+const SET_IF_NEWER = `
 local kind = redis.call('TYPE', KEYS[1]).ok
 if ARGV[5] == 'missing' and kind ~= 'none' then return 0 end
 local held = kind == 'hash' and redis.call('HGET', KEYS[1], 'v')
@@ -20,7 +20,7 @@ if ARGV[4] ~= '0' then redis.call('PEXPIRE', KEYS[1], ARGV[4]) end
 return 1`;
 
 /** ARGV as {@link SET_IF_NEWER}, equal versions accepted, but only where a document is held; a tombstone is moved on. */
-export const REFRESH_IF_PRESENT = `
+const REFRESH_IF_PRESENT = `
 local kind = redis.call('TYPE', KEYS[1]).ok
 if kind == 'none' then return 0 end
 if kind == 'hash' then
@@ -41,7 +41,7 @@ return 1`;
  * KEYS[1] key; ARGV: version, tombstone life in ms. Removes what is not newer and leaves the version behind for a while, so
  * that a reader that fetched the old item before the change cannot put it back.
  */
-export const INVALIDATE = `
+const INVALIDATE = `
 local kind = redis.call('TYPE', KEYS[1]).ok
 local had = kind ~= 'none'
 if kind == 'hash' then
@@ -59,5 +59,3 @@ export const SCRIPTS = {
   cpRefreshIfPresent: { lua: REFRESH_IF_PRESENT, numberOfKeys: 1 },
   cpInvalidate: { lua: INVALIDATE, numberOfKeys: 1 },
 } as const;
-
-export type ScriptName = keyof typeof SCRIPTS;

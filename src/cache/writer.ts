@@ -52,7 +52,7 @@ export interface CacheWriterOptions {
   readonly random?: Random;
 }
 
-export interface CacheWriterTotals {
+interface CacheWriterTotals {
   readonly written: number;
   /** Not written because the cache held the same, something newer, or (with `onlyMissing`) anything. */
   readonly kept: number;

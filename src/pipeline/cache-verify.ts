@@ -12,7 +12,7 @@ import { partitionKeyOf } from './warm-source.ts';
 const EXAMPLES = 10;
 const AT_ONCE = 16;
 
-export type EntryState = 'fresh' | 'stale' | 'orphan';
+type EntryState = 'fresh' | 'stale' | 'orphan';
 
 export interface CacheVerification {
   /** Entries compared with the container. */

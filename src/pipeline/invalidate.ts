@@ -36,7 +36,7 @@ export interface InvalidatorOptions {
   readonly clock: Clock;
 }
 
-export interface InvalidatorTotals {
+interface InvalidatorTotals {
   readonly changes: number;
   /** Entries that were removed or replaced. */
   readonly applied: number;

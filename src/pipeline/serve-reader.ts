@@ -26,7 +26,7 @@ export interface Answer {
 }
 
 /** The store behind the cache: a point read. */
-export type ReadStore = (
+type ReadStore = (
   partitionKey: unknown,
   id: string,
 ) => Promise<

@@ -29,7 +29,7 @@ export interface RedisOptions extends ServiceOptions {
   readonly random?: Random;
 }
 
-export interface RedisStats {
+interface RedisStats {
   readonly keys: number;
   readonly usedMemoryBytes: number;
   readonly connections: number;

@@ -117,5 +117,3 @@ export function luaValues({ lua }: Fengari) {
 
   return { push, text, toReply, readText, fieldText };
 }
-
-export type LuaValues = ReturnType<typeof luaValues>;

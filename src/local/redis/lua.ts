@@ -3,6 +3,8 @@ import type { Fengari, LuaState } from './lua-types.ts';
 import { bytesOf, luaValues } from './lua-values.ts';
 import type { Reply } from './reply.ts';
 
+/** Fengari is CommonJS, and wanted only when a script runs, which cannot wait for an import. */
+const require = createRequire(import.meta.url);
 const MAX_SCRIPT_MS = 5_000;
 const INSTRUCTIONS_PER_CHECK = 100_000;
 
@@ -204,7 +206,7 @@ function loadFengari(): Fengari {
   const before = process.env['FENGARICONF'];
   process.env['FENGARICONF'] = JSON.stringify({ LUA_COMPAT_FLOATSTRING: true });
   try {
-    return createRequire(import.meta.url)('fengari') as Fengari;
+    return require('fengari') as Fengari;
   } finally {
     if (before === undefined) delete process.env['FENGARICONF'];
     else process.env['FENGARICONF'] = before;

@@ -6,7 +6,7 @@ import { Database } from './database.ts';
 import type { Publisher } from './publisher.ts';
 import type { Session } from './session.ts';
 
-export interface Statistics {
+interface Statistics {
   commands: number;
   connections: number;
   hits: number;
@@ -28,7 +28,7 @@ export const EVICTION_POLICIES = [
 export type EvictionPolicy = (typeof EVICTION_POLICIES)[number];
 
 /** Settings that CONFIG GET and SET know. Sizes in bytes. */
-export interface Settings {
+interface Settings {
   maxMemoryBytes: number;
   evictionPolicy: EvictionPolicy;
 }

@@ -3,7 +3,7 @@ import { errors } from '../errors.ts';
 import { parseInt64 } from '../numbers.ts';
 
 /** How an expiry option counts: seconds or milliseconds, from now or since the Unix epoch. */
-export const EXPIRY_OPTIONS = {
+const EXPIRY_OPTIONS = {
   EX: { unitMs: 1000, absolute: false },
   PX: { unitMs: 1, absolute: false },
   EXAT: { unitMs: 1000, absolute: true },
