@@ -7,6 +7,11 @@ export const manifest: Manifest = {
     group: 'Develop:',
     load: () => import('./local.ts'),
   },
+  events: {
+    summary: 'trace events through the local Event Grid, list and replay dead letters',
+    group: 'Develop:',
+    load: () => import('./events.ts'),
+  },
   produce: {
     summary: 'send a seeded load to an event hub',
     group: 'Pipeline:',
@@ -26,6 +31,16 @@ export const manifest: Manifest = {
     summary: 'follow the change feed, filter it, send it on',
     group: 'Pipeline:',
     load: () => import('./tail-feed.ts'),
+  },
+  publish: {
+    summary: 'publish changes, JSON lines or generated events to Event Grid',
+    group: 'Pipeline:',
+    load: () => import('./publish.ts'),
+  },
+  receive: {
+    summary: 'store the events of Event Grid in Cosmos DB, each once',
+    group: 'Pipeline:',
+    load: () => import('./receive.ts'),
   },
   warm: {
     summary: 'fill a Redis cache from a container',

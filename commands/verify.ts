@@ -58,6 +58,11 @@ const options = {
     description: 'events that took longer from their intended send time are late',
     ...verdict,
   }),
+  unordered: opt.flag({
+    flags: '--unordered',
+    description: 'do not ask for order within a key: Event Grid promises none',
+    ...verdict,
+  }),
   examples: opt.integer({
     flags: '--examples <n>',
     description: 'examples shown of each kind and place',
@@ -112,6 +117,7 @@ async function verify(values: OptionValues<typeof options>, context: CommandCont
     },
     ...(values.first !== undefined && { firstSequence: values.first }),
     ...(values.lateAfter !== undefined && { lateAfterMs: values.lateAfter }),
+    ordered: values.unordered !== true,
     maxExamples: values.examples,
     ...(values.feed !== undefined && { feedFile: resolve(cwd, values.feed) }),
     ...(withCache && redis && { cache: { target: redis, keyPrefix: values.keyPrefix } }),

@@ -24,6 +24,8 @@ export interface VerifyOptions {
   readonly fields: ObservationFields;
   readonly firstSequence?: number;
   readonly lateAfterMs?: number;
+  /** Whether the store must hold the events of a key in their order, default true. */
+  readonly ordered?: boolean;
   readonly maxExamples?: number;
   /** A recording of the feed: NDJSON as `tail-feed --json` writes it. */
   readonly feedFile?: string;
@@ -49,7 +51,7 @@ export async function verifyPipeline(options: VerifyOptions): Promise<Verdict> {
   const verifier = createVerifier({
     ledgers,
     places,
-    storeOrdered: true,
+    storeOrdered: options.ordered ?? true,
     ...(options.firstSequence !== undefined && { firstSequence: options.firstSequence }),
     ...(options.lateAfterMs !== undefined && { lateAfterMs: options.lateAfterMs }),
     ...(options.maxExamples !== undefined && { maxExamples: options.maxExamples }),
