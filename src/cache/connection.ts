@@ -1,5 +1,7 @@
 import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
 import type { RedisTarget } from '../config/targets.ts';
+import { systemClock } from '../util/clock.ts';
+import { formatDurationMs } from '../util/duration.ts';
 import { PipeError } from '../util/errors.ts';
 import { redact } from '../util/secret.ts';
 import { type EntraLogin, entraLogin, isAzureRedisHost, keepSignedIn } from './entra.ts';
@@ -60,7 +62,7 @@ export async function openCache(target: RedisTarget, options: CacheOptions = {})
         ...(address.options.tls && { dnsLookup: (host, done) => done(null, host) }),
       })
     : new Redis({ ...common, replyMapping: 'legacy' });
-  await connect(client, address.text);
+  await connect(client, address.text, common.connectTimeout as number);
   const signedIn = new AbortController();
   if (entra !== undefined)
     keepSignedIn({
@@ -187,20 +189,26 @@ function withoutAddress(
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-async function connect(client: Redis | Cluster, address: string): Promise<void> {
+async function connect(client: Redis | Cluster, address: string, timeoutMs: number): Promise<void> {
   // ioredis rejects with "Connection is closed."; the reason comes by event before.
   let reason: unknown;
   const note = (error: unknown): void => {
     reason = error;
   };
   client.on('error', note);
+  // A cluster client tries for ever, also when no node announces an address that can be reached.
+  const ended = new AbortController();
+  const giveUp = systemClock.sleep(timeoutMs * 1.5, ended.signal).then(() => {
+    throw new Error(`no answer within ${formatDurationMs(timeoutMs * 1.5)}`);
+  });
   try {
-    await client.connect();
-    await client.ping();
+    await Promise.race([client.connect().then(() => client.ping()), giveUp]);
   } catch (error) {
     client.disconnect();
     throw openError(reason ?? error, address);
   } finally {
+    ended.abort();
+    giveUp.catch(() => undefined);
     // Later losses show in the commands that meet them; an emitter without a listener would end the process.
     client.off('error', note);
     client.on('error', () => undefined);
