@@ -95,6 +95,7 @@ function buildProgram(
       writeOut: (text) => streams.stdout.write(text),
       writeErr: (text) => streams.stderr.write(text),
       outputError: () => {},
+      getOutHelpWidth: () => streams.stdout.columns || 120,
     })
     .configureHelp({ showGlobalOptions: true })
     .exitOverride()

@@ -15,7 +15,7 @@ export interface LocalState {
   readonly dataDir?: string;
 }
 
-export function localStateFile(cwd: string): string {
+function localStateFile(cwd: string): string {
   return join(cwd, '.cosmos-pipe', 'local.json');
 }
 

@@ -67,7 +67,7 @@ export function namesAService(values: ConnectionValues): boolean {
 }
 
 /** Connection option values as the environment of a local stack gives them. */
-export function valuesOf(environment: Readonly<Record<string, string>>): ConnectionValues {
+function valuesOf(environment: Readonly<Record<string, string>>): ConnectionValues {
   const secret = (name: string): Secret | undefined => {
     const value = environment[name];
     return value === undefined ? undefined : new Secret(value);
