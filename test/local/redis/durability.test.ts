@@ -117,7 +117,7 @@ async function snapshot({ client }: CacheConnection) {
     s: [await client.get('s'), await client.pexpiretime('s')],
     h: await client.hgetall('h'),
     setSize: await client.scard('set'),
-    z: await client.zrange('z', 0, -1, 'WITHSCORES'),
+    z: await client.zrangebyscore('z', '-inf', '+inf', 'WITHSCORES'),
     l: await client.lrange('l', 0, -1),
     f: await client.get('f'),
     gone: await client.get('gone'),
