@@ -151,7 +151,7 @@ const options = {
   }),
   create: opt.flag({
     flags: '--create',
-    description: 'create database and container when they are missing',
+    description: 'create database and container when they are missing; the local stack gets them anyway',
     ...writing,
   }),
   partitionKey: opt.text({
@@ -245,7 +245,7 @@ export const command = defineCommand({
 
 async function runIngest(values: Values, context: CommandContext): Promise<ExitCode | undefined> {
   const { clock, terminal } = context;
-  const { cosmos, eventHubs } = await bothTargets(context);
+  const { cosmos, eventHubs, local } = await bothTargets(context);
   const ownerId =
     values.owner ?? `ingest-${seededRandom(clock.epochMicros()).uint32().toString(16).slice(0, 4)}`;
   const recorder = createStageRecorder('ingest', { clock });
@@ -272,7 +272,7 @@ async function runIngest(values: Values, context: CommandContext): Promise<ExitC
   try {
     const result = await ingestWithWorkers(
       {
-        ...ingestOptions(values, context, eventHubs, cosmos),
+        ...ingestOptions(values, context, eventHubs, cosmos, values.create ?? local),
         ownerId,
         recorder,
         ru,
@@ -309,6 +309,7 @@ function ingestOptions(
   context: CommandContext,
   eventHubs: EventHubsTarget,
   cosmos: CosmosTarget,
+  create: boolean,
 ): Omit<IngestOptions, 'ownerId' | 'recorder' | 'ru'> {
   const { clock, signal } = context;
   if (values.untilDrained && values.untilIdle !== undefined)
@@ -317,9 +318,7 @@ function ingestOptions(
   return {
     eventHubs,
     cosmos,
-    ...(values.create
-      ? { create: { partitionKeyPath: values.partitionKey, throughput: values.throughput } }
-      : {}),
+    ...(create ? { create: { partitionKeyPath: values.partitionKey, throughput: values.throughput } } : {}),
     mapping: mappingOptions(values, context),
     checkpoints: parseCheckpointSpec(atHome(values.checkpoints, context), values.blobConnectionString),
     from: parseStartFrom(values.from, clock.epochMicros() / 1000),
@@ -415,8 +414,8 @@ function openArchive(values: Values, context: CommandContext) {
 }
 
 async function bothTargets(context: CommandContext) {
-  const { cosmos, eventHubs } = await context.targets(['eventHubs', 'cosmos']);
-  return { cosmos: cosmos as CosmosTarget, eventHubs: eventHubs as EventHubsTarget };
+  const { cosmos, eventHubs, local } = await context.targets(['eventHubs', 'cosmos']);
+  return { cosmos: cosmos as CosmosTarget, eventHubs: eventHubs as EventHubsTarget, local };
 }
 
 /** Relative files are relative to where the command was started, whatever the process does later. */

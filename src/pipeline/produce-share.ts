@@ -23,6 +23,8 @@ const DEFAULTS = {
 /** Lanes of a partition that a few partitions need to keep the connection busy while answers travel. */
 const WANTED_LANES = 4;
 const SMALLEST_BATCH_BYTES = 16 * 1024;
+/** Time before the first arrival, to make stream and batches in. */
+const LEAD_MICROS = 100_000;
 
 export async function produceShare(options: ShareOptions): Promise<ShareResult> {
   const { clock, idempotent = false, part, recorder, routing = { by: 'key' }, run, shard, signal } = options;
@@ -41,7 +43,7 @@ export async function produceShare(options: ShareOptions): Promise<ShareResult> 
     const used = partitionsUsed(routing, partitionIds);
     const lanesEach = idempotent ? 1 : Math.max(1, Math.ceil(WANTED_LANES / used.length));
     const laneCount = used.length * lanesEach;
-    const startMicros = options.startMicros ?? clock.epochMicros();
+    const startMicros = options.startMicros ?? clock.epochMicros() + LEAD_MICROS;
     const startMs = clock.now() + (startMicros - clock.epochMicros()) / 1000;
     options.onStart?.({ partitions: partitionIds.length, startMicros });
 
