@@ -1,17 +1,11 @@
+import type { BatchOperation } from './batch-body.ts';
 import type { Change, Container } from './container.ts';
-import { badRequest, batchPartitionKeyMismatch, rangeGone, tooManyOperations, WireError } from './errors.ts';
-import { type Draft, etagOf, type JsonObject } from './item.ts';
-import { bytesOf, evaluate, type ItemOperation, type Outcome, type Version } from './operations.ts';
+import { badRequest, batchPartitionKeyMismatch, rangeGone, WireError } from './errors.ts';
+import { type Draft, etagOf } from './item.ts';
+import { bytesOf, evaluate, idIn, type Outcome, type Version } from './operations.ts';
 import type { PhysicalPartition, Revision } from './partition.ts';
 import type { PartitionKey } from './partition-key.ts';
 import { roundCharge } from './request-charge.ts';
-
-export const MAX_BATCH_OPERATIONS = 100;
-
-export interface BatchOperation extends ItemOperation {
-  /** JSON text from the SDKs' bulk, an array from hand-written clients. */
-  readonly partitionKey?: string | readonly unknown[];
-}
 
 export interface BatchReply {
   /** 200 when every operation succeeded, else 207. */
@@ -29,13 +23,6 @@ export interface BatchContext {
   fault(): WireError | undefined;
   /** Leaves the items out of the reply, as `Prefer: return=minimal` asks. */
   readonly minimal: boolean;
-}
-
-/** @throws WireError 400 for a body that is no batch */
-export function parseBatch(body: unknown): readonly BatchOperation[] {
-  if (!Array.isArray(body) || body.length === 0) throw badRequest('The batch request has no operations');
-  if (body.length > MAX_BATCH_OPERATIONS) throw tooManyOperations();
-  return body as readonly BatchOperation[];
 }
 
 /** Operations of one range, each by itself: one refusal leaves the others as they are. */
@@ -62,7 +49,7 @@ function executeOne(context: BatchContext, operation: BatchOperation, reply: Rep
     const key = keyOf(container, operation);
     // The client computed the range: an outdated routing map, or another hash, must not put items where no read finds them.
     if (container.rangeOf(key) !== range) throw rangeGone();
-    const id = operation.id ?? (operation.resourceBody as JsonObject | undefined)?.['id'];
+    const id = operation.id ?? idIn(operation.resourceBody);
     const current = container.find(key, id as string);
     const outcome = evaluate(container, key, operation, current);
     if (outcome.change !== undefined && 'draft' in outcome.change)
@@ -124,7 +111,7 @@ function plan(
   pending: Map<string, Draft | undefined>,
   pendingUnique: Map<string, string | undefined>,
 ): Outcome {
-  const id = (operation.id ?? (operation.resourceBody as JsonObject | undefined)?.['id']) as string;
+  const id = (operation.id ?? idIn(operation.resourceBody)) as string;
   const current: Version | undefined = pending.has(id) ? pending.get(id) : container.find(key, id);
   const outcome = evaluate(container, key, operation, current);
   const { change } = outcome;
@@ -151,9 +138,9 @@ function requireSameKey(container: Container, key: PartitionKey, { partitionKey 
 function keyOf(container: Container, { partitionKey, resourceBody }: BatchOperation): PartitionKey {
   if (typeof partitionKey === 'string') return container.keyFrom(partitionKey);
   if (partitionKey !== undefined) return container.keyFrom(JSON.stringify(partitionKey));
-  if (resourceBody === null || typeof resourceBody !== 'object')
+  if (resourceBody === undefined || !('keyText' in resourceBody))
     throw badRequest('The operation has no partition key');
-  return container.keyOf(container.keys.textOf(resourceBody as JsonObject));
+  return container.keyOf(resourceBody.keyText);
 }
 
 export function spend(

@@ -1,5 +1,5 @@
 import { badRequest } from './errors.ts';
-import { DEFAULT_INDEXING_POLICY, type IndexingPolicy } from './indexing.ts';
+import { DEFAULT_INDEXING_POLICY, type IndexingPolicy } from './indexing-policy.ts';
 import { type JsonObject, requireId } from './item.ts';
 import { definePartitionKey, type PartitionKeyDefinition } from './partition-key.ts';
 

@@ -2,17 +2,9 @@ import { findRange, midpointOf, partitionKeyRangesFor } from '../../hashing/effe
 import type { ContainerDefinition } from './container-definition.ts';
 import { badRequest, itemExists, notFound, partitionFull, rangeGone, uniqueKeyViolated } from './errors.ts';
 import { compileIndexingPolicy, type TermCounter } from './indexing.ts';
-import {
-  bodyOf,
-  type Draft,
-  etagOf,
-  type ItemFacts,
-  type JsonObject,
-  requireItem,
-  serialize,
-  systemProperties,
-  tooDeep,
-} from './item.ts';
+import { bodyOf, type Draft, etagOf, type ItemFacts, type JsonObject, systemProperties } from './item.ts';
+import { ItemReader, type ItemText, requireItem } from './item-text.ts';
+import { JsonCursor, type JsonSpan, parseOpenSpan, parseSpan } from './json-cursor.ts';
 import { NO_BODY, type PartitionLog, type RecordHead, RecordKind } from './log.ts';
 import {
   appendMark,
@@ -60,6 +52,8 @@ export class Container {
   readonly self: string;
   definition: ContainerDefinition;
   readonly keys: PartitionKeyReader;
+  /** Reads items as this container's keys and indexing policy see them. */
+  reader: ItemReader;
   /** In the order of their ranges, contiguous. */
   ranges: PhysicalPartition[] = [];
   /** Ranges that were split, with the bounds they had. */
@@ -88,6 +82,7 @@ export class Container {
     this.keys = new PartitionKeyReader(definition.partitionKey);
     this.#ridOf = documentRids(identity.rid);
     this.#terms = compileIndexingPolicy(definition.indexingPolicy);
+    this.reader = new ItemReader(this.keys, this.#terms);
     this.#uniqueKeys = uniqueKeysOf(definition);
   }
 
@@ -128,6 +123,7 @@ export class Container {
   redefine(definition: ContainerDefinition): void {
     this.definition = definition;
     this.#terms = compileIndexingPolicy(definition.indexingPolicy);
+    this.reader = new ItemReader(this.keys, this.#terms);
     this.#host.save();
   }
 
@@ -205,9 +201,8 @@ export class Container {
    * @param before the version that it replaces, whose rid it keeps
    * @throws WireError 400 or 413
    */
-  draft(item: unknown, before: ItemFacts | undefined): Draft {
+  draft(item: ItemText | JsonSpan | undefined, before: ItemFacts | undefined): Draft {
     requireItem(item);
-    const { json, sizeBytes } = serialize(item);
     const timestamp = Math.floor(this.#host.now() / 1000);
     const sequence = ++this.#counters.sequence;
     const document = before?.document ?? ++this.#counters.document;
@@ -215,21 +210,26 @@ export class Container {
     const etag = etagOf({ sequence, timestamp });
     return {
       id: item.id,
-      json,
+      text: item,
       suffix: systemProperties(rid, `${this.self}docs/${rid}/`, etag, timestamp),
-      sizeBytes,
-      terms: this.#countTerms(item),
-      ttl: typeof item['ttl'] === 'number' ? item['ttl'] : 0,
+      sizeBytes: item.end - item.start,
+      terms: item.terms,
+      ttl: typeof item.ttl === 'number' ? item.ttl : 0,
       timestamp,
       sequence,
       document,
-      uniqueKeys: this.uniqueKeysIn(item),
+      uniqueKeys: this.#uniqueKeys.length === 0 ? [] : this.uniqueKeysIn(parseSpan(item) as JsonObject),
     };
   }
 
-  /** Index terms that differ between the stored version and a new one. */
-  changedTerms(before: unknown, after: unknown): number {
-    return this.#terms.changed(before, after);
+  /**
+   * Index terms that differ between a stored version and a new one.
+   *
+   * @param before the stored item without its closing brace, which the system properties follow
+   */
+  changedTerms(before: JsonSpan, after: JsonSpan): number {
+    const inText = this.#terms.changedInText(cursorAt(before), before.end, cursorAt(after));
+    return inText ?? this.#terms.changed(parseOpenSpan(before), parseSpan(after));
   }
 
   uniqueKeysIn(item: JsonObject): string[] {
@@ -411,14 +411,6 @@ export class Container {
     return created;
   }
 
-  #countTerms(item: unknown): number {
-    try {
-      return this.#terms.count(item);
-    } catch (error) {
-      throw error instanceof RangeError ? tooDeep() : error;
-    }
-  }
-
   #retainSince(): number {
     const { changeFeedPolicy } = this.definition;
     if (changeFeedPolicy === undefined) return Number.POSITIVE_INFINITY;
@@ -456,6 +448,8 @@ export class Container {
     for (const range of this.ranges) range.budget.limit = this.throughput.maximum / this.ranges.length;
   }
 }
+
+const cursorAt = ({ bytes, start }: JsonSpan): JsonCursor => new JsonCursor(bytes, start);
 
 const uniqueKeysOf = ({ uniqueKeyPolicy }: ContainerDefinition): string[][][] =>
   uniqueKeyPolicy.uniqueKeys.map(({ paths }) => paths.map(pathSteps));

@@ -42,6 +42,12 @@ export const badRequest = (message: string, substatus?: number): WireError =>
 export const missingId = (): WireError =>
   badRequest("The input content is invalid because the required properties - 'id; ' - are missing");
 
+/** Documents may nest 128 levels (Azure Cosmos DB service quotas). */
+export const MAX_NESTING = 128;
+
+export const tooDeep = (): WireError =>
+  badRequest(`The document is nested deeper than ${MAX_NESTING} levels`);
+
 export const partitionKeyMismatch = (): WireError =>
   badRequest("PartitionKey extracted from document doesn't match the one specified in the header", 1001);
 

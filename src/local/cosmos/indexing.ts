@@ -1,83 +1,45 @@
-/** What an indexing policy says about each property, arranged as the tree that a document walks along. */
-interface PolicyNode {
-  readonly children: Map<string, PolicyNode>;
-  /** `/path/?`: the value itself. */
-  value: boolean | undefined;
-  /** `/path/*`: the value and everything below it. */
-  subtree: boolean | undefined;
-}
+import { ARRAY_STEP, type IndexingPolicy, type PolicyNode, policyTree } from './indexing-policy.ts';
+import { changedTermsInText, type PropertyVisitor, scanTerms, type TextTerms } from './indexing-text.ts';
+import type { JsonCursor } from './json-cursor.ts';
 
-export interface IndexingPolicy {
-  readonly indexingMode?: string;
-  readonly automatic?: boolean;
-  readonly includedPaths?: readonly { readonly path: string }[];
-  readonly excludedPaths?: readonly { readonly path: string }[];
-}
-
-export const DEFAULT_INDEXING_POLICY = {
-  indexingMode: 'consistent',
-  automatic: true,
-  includedPaths: [{ path: '/*' }],
-  excludedPaths: [{ path: '/"_etag"/?' }],
-} as const;
-
-/** Counts index terms, one per indexed scalar; throws the depth it refuses. */
+/** Counts index terms, one per indexed scalar. */
 export interface TermCounter {
-  /** Terms of a document. */
-  count(document: unknown): number;
+  /** Terms of the value at the cursor, which moves past it. @throws SyntaxError when it is not JSON */
+  scan(cursor: JsonCursor, visit?: PropertyVisitor): TextTerms;
   /** Terms removed plus terms added when one document replaces another. */
   changed(before: unknown, after: unknown): number;
+  /** The same from their texts (see {@link changedTermsInText}); undefined when only {@link changed} can tell. */
+  changedInText(before: JsonCursor, beforeEnd: number, after: JsonCursor): number | undefined;
 }
-
-/** Documents may nest 128 levels (Azure Cosmos DB service quotas). */
-export const MAX_NESTING = 128;
-
-const newNode = (): PolicyNode => ({ children: new Map(), value: undefined, subtree: undefined });
-const ARRAY_STEP = '[]';
 
 /** Compiles a policy. Of several paths that match, the longest decides; an exact path beats a wildcard. */
 export function compileIndexingPolicy(policy: IndexingPolicy): TermCounter {
-  if (policy.indexingMode?.toLowerCase() === 'none')
-    return { count: (document) => walk(document, undefined, false, 0), changed: () => 0 };
-  const root = newNode();
-  for (const { path } of policy.includedPaths ?? []) mark(root, path, true);
-  for (const { path } of policy.excludedPaths ?? []) mark(root, path, false);
+  const root = policyTree(policy);
   const inherited = root.subtree ?? false;
   return {
-    count: (document) => walk(document, root, inherited, 0),
+    scan(cursor, visit) {
+      const found = { terms: 0, tooDeep: false };
+      scanTerms(cursor, found, root, inherited, 0, visit);
+      return found;
+    },
     changed: (before, after) => difference(before, after, root, inherited),
+    changedInText: (before, beforeEnd, after) =>
+      changedTermsInText(before, beforeEnd, after, root, inherited),
   };
 }
 
-function mark(root: PolicyNode, path: string, included: boolean): void {
-  const steps = (path.match(/"[^"]*"|[^/]+/g) ?? []).map((step) => step.replace(/^"(.*)"$/, '$1'));
-  const last = steps.pop();
-  let node = root;
-  for (const step of steps) {
-    let child = node.children.get(step);
-    if (child === undefined) {
-      child = newNode();
-      node.children.set(step, child);
-    }
-    node = child;
-  }
-  if (last === '*') node.subtree = included;
-  else if (last === '?') node.value = included;
-}
-
-function walk(value: unknown, node: PolicyNode | undefined, inherited: boolean, depth: number): number {
+function walk(value: unknown, node: PolicyNode | undefined, inherited: boolean): number {
   if (value === null || typeof value !== 'object') return (node?.value ?? node?.subtree ?? inherited) ? 1 : 0;
-  if (depth > MAX_NESTING) throw new RangeError('nesting');
   const below = node?.subtree ?? inherited;
   let terms = 0;
   if (Array.isArray(value)) {
     const element = node?.children.get(ARRAY_STEP);
-    for (const item of value) terms += walk(item, element, below, depth + 1);
+    for (const item of value) terms += walk(item, element, below);
     return terms;
   }
   const children = node !== undefined && node.children.size > 0 ? node.children : undefined;
   for (const key in value) {
-    terms += walk((value as Record<string, unknown>)[key], children?.get(key), below, depth + 1);
+    terms += walk((value as Record<string, unknown>)[key], children?.get(key), below);
   }
   return terms;
 }
@@ -106,4 +68,4 @@ function difference(
 const isObject = (value: unknown): value is object => value !== null && typeof value === 'object';
 
 const termsOf = (value: unknown, node: PolicyNode | undefined, inherited: boolean): number =>
-  value === undefined ? 0 : walk(value, node, inherited, 0);
+  value === undefined ? 0 : walk(value, node, inherited);

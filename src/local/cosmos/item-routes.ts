@@ -1,10 +1,13 @@
-import { executeBulk, executeTransaction, parseBatch, spend } from './batch.ts';
+import { executeBulk, executeTransaction, spend } from './batch.ts';
+import { readBatch } from './batch-body.ts';
 import type { ContainerEntry } from './catalog.ts';
 import type { Container } from './container.ts';
 import { badRequest, methodNotAllowed, notFound, tooLarge, WireError } from './errors.ts';
-import { etagOf, type JsonObject, MAX_ITEM_BYTES } from './item.ts';
+import { etagOf, MAX_ITEM_BYTES } from './item.ts';
+import type { ItemText } from './item-text.ts';
+import type { JsonSpan } from './json-cursor.ts';
 import { RecordKind } from './log.ts';
-import { bytesOf, evaluate, type ItemOperation } from './operations.ts';
+import { bytesOf, evaluate, type ItemOperation, idIn } from './operations.ts';
 import type { PhysicalPartition } from './partition.ts';
 import type { PartitionKey } from './partition-key.ts';
 import { deleteCharge } from './request-charge.ts';
@@ -15,7 +18,7 @@ import {
   isTrue,
   itemHeaders,
   json,
-  parseBody,
+  readBody,
   reply,
   type WireReply,
   type WireRequest,
@@ -33,7 +36,7 @@ export interface ItemContext {
 /** `POST /docs` that is neither a query nor a batch, and everything on `/docs/{id}`. */
 export function itemRoute(context: ItemContext, entry: ContainerEntry, request: WireRequest): WireReply {
   const { container } = entry;
-  const operation = operationOf(request);
+  const operation = operationOf(container, request);
   const wireKey = header(request, 'x-ms-documentdb-partitionkey');
   const id = operation.id === undefined ? undefined : idOf(container, operation.id, wireKey);
   const key = keyOf(container, wireKey, operation.resourceBody);
@@ -42,7 +45,7 @@ export function itemRoute(context: ItemContext, entry: ContainerEntry, request: 
   try {
     if (injected !== undefined) throw injected;
     context.admit(range);
-    const target = id ?? ((operation.resourceBody as JsonObject | undefined)?.['id'] as string);
+    const target = id ?? (idIn(operation.resourceBody) as string);
     const outcome = evaluate(container, key, operation, container.find(key, target));
     const { change } = outcome;
     if (change !== undefined && 'draft' in change) container.requireUnique(key, change.draft);
@@ -67,7 +70,7 @@ export function itemRoute(context: ItemContext, entry: ContainerEntry, request: 
 export function batchRoute(context: ItemContext, entry: ContainerEntry, request: WireRequest): WireReply {
   const { container } = entry;
   if (request.body.length > MAX_ITEM_BYTES + 64 * 1024) throw tooLarge();
-  const operations = parseBatch(parseBody(request));
+  const operations = readBody(request, (cursor) => readBatch(cursor, container.reader));
   const rangeId = header(request, 'x-ms-documentdb-partitionkeyrangeid');
   const wireKey = header(request, 'x-ms-documentdb-partitionkey');
   if (rangeId === undefined && wireKey === undefined)
@@ -112,7 +115,7 @@ export function deletePartitionRoute(entry: ContainerEntry, request: WireRequest
   return json(200, {}, itemHeaders(entry, range, 1));
 }
 
-function operationOf(request: WireRequest): ItemOperation {
+function operationOf(container: Container, request: WireRequest): ItemOperation {
   const { method, path } = request;
   const id = path[5];
   const conditions = { ifMatch: header(request, 'if-match'), ifNoneMatch: header(request, 'if-none-match') };
@@ -120,15 +123,15 @@ function operationOf(request: WireRequest): ItemOperation {
     case 'POST feed':
       return {
         operationType: isTrue(request, 'x-ms-documentdb-is-upsert') ? 'Upsert' : 'Create',
-        resourceBody: parseItemBody(request),
+        resourceBody: readItemBody(container, request),
         ...conditions,
       };
     case 'GET item':
       return { operationType: 'Read', id, ...conditions };
     case 'PUT item':
-      return { operationType: 'Replace', id, resourceBody: parseItemBody(request), ...conditions };
+      return { operationType: 'Replace', id, resourceBody: readItemBody(container, request), ...conditions };
     case 'PATCH item':
-      return { operationType: 'Patch', id, resourceBody: parseBody(request), ...conditions };
+      return { operationType: 'Patch', id, resourceBody: readItemBody(container, request), ...conditions };
     case 'DELETE item':
       return { operationType: 'Delete', id, ...conditions };
     default:
@@ -136,9 +139,9 @@ function operationOf(request: WireRequest): ItemOperation {
   }
 }
 
-function parseItemBody(request: WireRequest): unknown {
+function readItemBody({ reader }: Container, request: WireRequest): ItemText | JsonSpan {
   if (request.body.length > MAX_ITEM_BYTES) throw tooLarge();
-  return parseBody(request);
+  return readBody(request, (cursor) => reader.read(cursor));
 }
 
 /** The id in the address, which is a rid when the client follows `_self` links. */
@@ -151,11 +154,15 @@ function idOf(container: Container, id: string, wireKey: string | undefined): st
   throw notFound();
 }
 
-function keyOf(container: Container, wireKey: string | undefined, body: unknown): PartitionKey {
+function keyOf(
+  container: Container,
+  wireKey: string | undefined,
+  body: ItemText | JsonSpan | undefined,
+): PartitionKey {
   if (wireKey !== undefined) return container.keyFrom(wireKey);
-  if (body === null || typeof body !== 'object')
+  if (body === undefined || !('keyText' in body))
     throw badRequest('PartitionKey value must be supplied for this operation.');
-  return container.keyOf(container.keys.textOf(body as JsonObject));
+  return container.keyOf(body.keyText);
 }
 
 const prefersMinimal = (request: WireRequest): boolean =>

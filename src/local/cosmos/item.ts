@@ -1,11 +1,11 @@
-import { badRequest, missingId, tooLarge } from './errors.ts';
-import { MAX_NESTING } from './indexing.ts';
+import { badRequest, missingId } from './errors.ts';
+import type { JsonSpan } from './json-cursor.ts';
 import type { BodyParts } from './log.ts';
 
 export type JsonObject = Record<string, unknown>;
 
 /** What the service adds to every item, and drops when a client sends it back. */
-export const SYSTEM_PROPERTIES = [
+export const SYSTEM_PROPERTIES: ReadonlySet<string> = new Set([
   '_rid',
   '_self',
   '_etag',
@@ -13,10 +13,9 @@ export const SYSTEM_PROPERTIES = [
   '_ts',
   '_lsn',
   '_metadata',
-] as const;
+]);
 
 export const MAX_ITEM_BYTES = 2 * 1024 * 1024;
-const MAX_ID_BYTES = 1023;
 
 /** The parts of an item's state that are the same before and after it is stored. */
 export interface ItemFacts {
@@ -31,7 +30,8 @@ export interface ItemFacts {
 
 /** An item that passed every check and is not stored yet. */
 export interface Draft extends ItemFacts {
-  readonly json: string;
+  /** The item without system properties. */
+  readonly text: JsonSpan;
   /** System properties, from the comma to the closing brace. */
   readonly suffix: string;
   /** Values of the unique keys, one text per constraint; none in a container without. */
@@ -50,29 +50,15 @@ export function systemProperties(rid: string, self: string, etag: string, timest
   return `,"_rid":"${rid}","_self":"${self}","_etag":"\\"${etag.slice(1, -1)}\\"","_attachments":"attachments/","_ts":${timestamp}}`;
 }
 
-/** The body of a draft as the log takes it: each half is written once, in place. */
-export function bodyOf({ json, suffix, sizeBytes }: Draft): BodyParts {
+/** The body of a draft as the log takes it: the bytes that the client sent, copied once to where they will stay. */
+export function bodyOf({ text, suffix, sizeBytes }: Draft): BodyParts {
   return {
     length: sizeBytes - 1 + suffix.length,
     write: (target, offset) => {
-      target.write(json, offset, sizeBytes, sizeBytes === json.length ? 'latin1' : 'utf8');
+      text.bytes.copy(target, offset, text.start, text.end - 1);
       target.write(suffix, offset + sizeBytes - 1, suffix.length, 'latin1');
     },
   };
-}
-
-/** Checks what the client calls an item. @throws WireError 400 */
-export function requireItem(value: unknown): asserts value is JsonObject & { id: string } {
-  if (value === null || typeof value !== 'object' || Array.isArray(value))
-    throw badRequest('The input content is invalid: an item must be a JSON object');
-  const { id } = value as JsonObject;
-  if (id === undefined) throw missingId();
-  requireId(id, MAX_ID_BYTES);
-  const { ttl } = value as JsonObject;
-  if (ttl !== undefined && ttl !== null && !(Number.isInteger(ttl) && ((ttl as number) > 0 || ttl === -1)))
-    throw badRequest(
-      `The input ttl '${String(ttl)}' is invalid. Ensure to provide a nonzero positive integer, or -1.`,
-    );
 }
 
 /** Checks the id of any resource. @throws WireError 400 */
@@ -83,14 +69,3 @@ export function requireId(id: unknown, maxBytes = 255): asserts id is string {
   if (id.endsWith(' ')) throw badRequest(`The id '${id}' ends with a space`);
   if (Buffer.byteLength(id) > maxBytes) throw badRequest(`The id is longer than ${maxBytes} bytes`);
 }
-
-/** The item's JSON without system properties, its length in bytes, and the object it was made from. @throws WireError 413 */
-export function serialize(item: JsonObject): { json: string; sizeBytes: number } {
-  for (const name of SYSTEM_PROPERTIES) if (name in item) delete item[name];
-  const json = JSON.stringify(item);
-  const sizeBytes = Buffer.byteLength(json);
-  if (sizeBytes > MAX_ITEM_BYTES) throw tooLarge();
-  return { json, sizeBytes };
-}
-
-export const tooDeep = (): Error => badRequest(`The document is nested deeper than ${MAX_NESTING} levels`);

@@ -8,7 +8,9 @@ import {
   patchConditionFailed,
   preconditionFailed,
 } from './errors.ts';
-import { type Draft, etagOf, type JsonObject, requireItem } from './item.ts';
+import { type Draft, etagOf, type JsonObject } from './item.ts';
+import { type ItemText, requireItem } from './item-text.ts';
+import { type JsonSpan, parseOpenSpan, parseSpan } from './json-cursor.ts';
 import { RecordKind } from './log.ts';
 import { bodyBytes, type Revision } from './partition.ts';
 import type { PartitionKey } from './partition-key.ts';
@@ -19,8 +21,8 @@ import { compile } from './sql/index.ts';
 export interface ItemOperation {
   readonly operationType: string;
   readonly id?: string | undefined;
-  /** The item, or the patch. */
-  readonly resourceBody?: unknown;
+  /** The item; the patch, whatever it is. */
+  readonly resourceBody?: ItemText | JsonSpan | undefined;
   readonly ifMatch?: string | undefined;
   readonly ifNoneMatch?: string | undefined;
 }
@@ -66,7 +68,7 @@ export function evaluate(
         : replace(container, key, operation.resourceBody, current);
     case 'Replace':
       if (current === undefined) throw itemNotFound();
-      if ((operation.resourceBody as JsonObject | undefined)?.['id'] !== current.id)
+      if (idIn(operation.resourceBody) !== current.id)
         throw badRequest('The id of the item in the body does not match the one in the address');
       return replace(container, key, operation.resourceBody, current);
     case 'Patch':
@@ -91,7 +93,7 @@ function create(
   { resourceBody }: ItemOperation,
   current: Version | undefined,
 ): Outcome {
-  requireKey(container, key, resourceBody);
+  requireKey(key, resourceBody);
   if (current !== undefined) throw itemExists();
   const draft = container.draft(resourceBody, undefined);
   return {
@@ -101,10 +103,15 @@ function create(
   };
 }
 
-function replace(container: Container, key: PartitionKey, body: unknown, current: Version): Outcome {
-  requireKey(container, key, body);
+function replace(
+  container: Container,
+  key: PartitionKey,
+  body: ItemText | JsonSpan | undefined,
+  current: Version,
+): Outcome {
+  requireKey(key, body);
   const draft = container.draft(body, current);
-  const changed = container.changedTerms(parseItem(current), body);
+  const changed = container.changedTerms(openText(current), draft.text);
   return {
     statusCode: 200,
     requestCharge: replaceCharge(current.sizeBytes, draft.sizeBytes, changed),
@@ -119,15 +126,15 @@ function patch(
   current: Version | undefined,
 ): Outcome {
   if (current === undefined) throw itemNotFound();
-  const { operations, condition } = parsePatch(resourceBody);
-  const item = parseItem(current);
+  const { operations, condition } = parsePatch(resourceBody && parseSpan(resourceBody));
+  const item = parseOpenSpan(openText(current));
   if (
     condition !== undefined &&
     compile(`SELECT * ${condition}`).execute([parseVersion(current)], {}).length === 0
   )
     throw patchConditionFailed();
   applyPatch(item, operations);
-  const outcome = replace(container, key, item, current);
+  const outcome = replace(container, key, container.reader.fromValue(item), current);
   return { ...outcome, requestCharge: patchCharge(outcome.requestCharge, operations.length) };
 }
 
@@ -138,22 +145,31 @@ function read({ ifNoneMatch }: ItemOperation, current: Version | undefined): Out
   return { statusCode: 200, requestCharge: readCharge(current.sizeBytes), found: current };
 }
 
-function requireKey(container: Container, key: PartitionKey, body: unknown): void {
+function requireKey(key: PartitionKey, body: ItemText | JsonSpan | undefined): void {
   requireItem(body);
-  if (container.keys.textOf(body) !== key.text) throw partitionKeyMismatch();
+  if (body.keyText !== key.text) throw partitionKeyMismatch();
 }
+
+/** The id that an item names itself by. */
+export const idIn = (body: ItemText | JsonSpan | undefined): unknown =>
+  body !== undefined && 'id' in body ? body.id : undefined;
 
 /** The bytes a client gets: the stored ones, never parsed and printed again. */
 export const bytesOf = (version: Version): Buffer =>
-  'chunk' in version ? bodyBytes(version) : Buffer.from(version.json.slice(0, -1) + version.suffix);
+  'chunk' in version
+    ? bodyBytes(version)
+    : Buffer.concat([
+        version.text.bytes.subarray(version.text.start, version.text.end - 1),
+        Buffer.from(version.suffix),
+      ]);
 
 /** The item with its system properties. */
 export const parseVersion = (version: Version): JsonObject =>
   JSON.parse(bytesOf(version).toString()) as JsonObject;
 
-/** The item as its owner wrote it: the stored bytes up to where the system properties begin. */
-function parseItem(version: Version): JsonObject {
-  if (!('chunk' in version)) return JSON.parse(version.json) as JsonObject;
+/** The item as its owner wrote it, up to its closing brace: in a stored one the system properties begin there. */
+function openText(version: Version): JsonSpan {
+  if (!('chunk' in version)) return { ...version.text, end: version.text.end - 1 };
   const { chunk, offset, sizeBytes } = version;
-  return JSON.parse(`${chunk.toString('utf8', offset, offset + sizeBytes - 1)}}`) as JsonObject;
+  return { bytes: chunk, start: offset, end: offset + sizeBytes - 1 };
 }

@@ -41,18 +41,21 @@ export function definePartitionKey(given: unknown): PartitionKeyDefinition {
 
 /** Reads keys from items and headers of one container. */
 export class PartitionKeyReader {
+  /** The properties that the paths name, when none of them is nested. */
+  readonly topLevelNames: readonly string[] | undefined;
   readonly #steps: readonly (readonly string[])[];
   readonly #hashing: PartitionKeyHashing;
 
   constructor(definition: PartitionKeyDefinition) {
     this.#steps = definition.paths.map(pathSteps);
     this.#hashing = definition;
+    this.topLevelNames = this.#steps.every(({ length }) => length === 1)
+      ? this.#steps.map(([name]) => name as string)
+      : undefined;
   }
 
   /** Canonical text of an item's key. */
   textOf(item: JsonObject): string {
-    const single = this.#steps.length === 1 ? this.#steps[0] : undefined;
-    if (single?.length === 1) return canonicalText([item[single[0] as string]]);
     return canonicalText(this.#steps.map((steps) => valueAt(item, steps)));
   }
 
@@ -97,8 +100,12 @@ export function valueAt(item: unknown, steps: readonly string[]): unknown {
 
 function canonicalText(values: readonly unknown[]): string {
   if (values.length === 1 && typeof values[0] === 'string') return `[${JSON.stringify(values[0])}]`;
-  return JSON.stringify(values.map((value) => scalarOrUndefined(value) ?? (value === null ? null : {})));
+  return `[${values.map(componentText).join(',')}]`;
 }
+
+/** Canonical text of one component of a key. */
+export const componentText = (value: unknown): string =>
+  JSON.stringify(scalarOrUndefined(value) ?? (value === null ? null : {}));
 
 function scalarOrUndefined(value: unknown): PartitionKeyValue {
   return value !== undefined && typeof value !== 'object'

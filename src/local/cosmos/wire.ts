@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { ContainerEntry } from './catalog.ts';
-import { badRequest, type WireError } from './errors.ts';
+import { badRequest, tooDeep, type WireError } from './errors.ts';
+import { JsonCursor } from './json-cursor.ts';
 import type { PhysicalPartition } from './partition.ts';
 
 export interface WireRequest {
@@ -136,6 +137,25 @@ export function parseBody(request: WireRequest): unknown {
     return JSON.parse(request.body.toString());
   } catch {
     throw badRequest('The request body is not valid JSON');
+  }
+}
+
+/**
+ * Reads a body from its bytes, whole.
+ *
+ * @throws WireError 400 when it is not JSON
+ */
+export function readBody<Value>(request: WireRequest, read: (cursor: JsonCursor) => Value): Value {
+  const cursor = new JsonCursor(request.body);
+  try {
+    const value = read(cursor);
+    cursor.requireEnd();
+    return value;
+  } catch (error) {
+    if (error instanceof SyntaxError) throw badRequest('The request body is not valid JSON');
+    // The stack is far deeper than documents may nest.
+    if (error instanceof RangeError) throw tooDeep();
+    throw error;
   }
 }
 

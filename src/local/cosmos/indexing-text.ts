@@ -1,0 +1,154 @@
+import { MAX_NESTING } from './errors.ts';
+import { ARRAY_STEP, type PolicyNode } from './indexing-policy.ts';
+import type { JsonCursor } from './json-cursor.ts';
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
+/** Gets each property of the outermost object: its name, and where its value begins and ends. */
+export type PropertyVisitor = (name: string, start: number, end: number) => void;
+
+/** What the walk through one text found. */
+export interface TextTerms {
+  terms: number;
+  /** Nested deeper than the service allows; the terms are of no use then. */
+  tooDeep: boolean;
+}
+
+/**
+ * Moves past a JSON value, checks it, and adds up the index terms in it.
+ *
+ * @throws SyntaxError when the text is not JSON
+ */
+export function scanTerms(
+  cursor: JsonCursor,
+  found: TextTerms,
+  node: PolicyNode | undefined,
+  inherited: boolean,
+  depth = 0,
+  visit?: PropertyVisitor,
+): void {
+  const byte = cursor.peek();
+  if (byte !== OPEN_BRACE && byte !== OPEN_BRACKET) {
+    cursor.scalar();
+    if (node?.value ?? node?.subtree ?? inherited) found.terms++;
+    return;
+  }
+  if (depth > MAX_NESTING) found.tooDeep = true;
+  cursor.at++;
+  const below = node?.subtree ?? inherited;
+  const children = node !== undefined && node.children.size > 0 ? node.children : undefined;
+  const isObject = byte === OPEN_BRACE;
+  const close = isObject ? CLOSE_BRACE : CLOSE_BRACKET;
+  if (cursor.peek() === close) {
+    cursor.at++;
+    return;
+  }
+  const element = isObject ? undefined : children?.get(ARRAY_STEP);
+  for (;;) {
+    let child = element;
+    let name = '';
+    if (isObject) {
+      cursor.peek();
+      if (children === undefined && visit === undefined) cursor.string();
+      else {
+        name = cursor.text();
+        child = children?.get(name);
+      }
+      cursor.expect(COLON);
+    }
+    cursor.peek();
+    const start = cursor.at;
+    scanTerms(cursor, found, child, below, depth + 1);
+    visit?.(name, start, cursor.at);
+    if (cursor.peek() === close) break;
+    cursor.expect(COMMA);
+  }
+  cursor.at++;
+}
+
+/**
+ * Index terms removed plus index terms added between two items, when their texts have the same properties in the same
+ * order; undefined when they have not and must be compared as values. Both cursors stand on an opening brace of text known
+ * to be valid. The outer object of `before` ends at `beforeEnd`, where the service's own properties follow instead of a
+ * brace.
+ */
+export function changedTermsInText(
+  before: JsonCursor,
+  beforeEnd: number,
+  after: JsonCursor,
+  node: PolicyNode | undefined,
+  inherited: boolean,
+): number | undefined {
+  before.at++;
+  after.at++;
+  const below = node?.subtree ?? inherited;
+  const children = node !== undefined && node.children.size > 0 ? node.children : undefined;
+  let terms = 0;
+  for (let first = true; ; first = false) {
+    const beforeDone = before.peek() === CLOSE_BRACE || before.at >= beforeEnd;
+    const afterDone = after.peek() === CLOSE_BRACE;
+    if (beforeDone !== afterDone) return undefined;
+    if (beforeDone) break;
+    if (!first) {
+      before.at++;
+      after.at++;
+    }
+    before.peek();
+    after.peek();
+    const [startBefore, startAfter] = [before.at, after.at];
+    before.string();
+    const name = children === undefined ? undefined : after.text();
+    if (name === undefined) after.string();
+    if (!sameText(before, startBefore, after, startAfter)) return undefined;
+    const child = name === undefined ? undefined : children?.get(name);
+    before.expect(COLON);
+    after.expect(COLON);
+    const changed = changedInValue(before, after, child, below);
+    if (changed === undefined) return undefined;
+    terms += changed;
+  }
+  before.at++;
+  after.at++;
+  return terms;
+}
+
+function changedInValue(
+  before: JsonCursor,
+  after: JsonCursor,
+  node: PolicyNode | undefined,
+  inherited: boolean,
+): number | undefined {
+  const kindBefore = before.peek();
+  const kindAfter = after.peek();
+  if (kindBefore === OPEN_BRACE && kindAfter === OPEN_BRACE)
+    return changedTermsInText(before, Number.POSITIVE_INFINITY, after, node, inherited);
+  const [startBefore, startAfter] = [before.at, after.at];
+  const found = { terms: 0, tooDeep: false };
+  scanTerms(before, found, node, inherited);
+  scanTerms(after, found, node, inherited);
+  if (sameText(before, startBefore, after, startAfter)) return 0;
+  // Arrays are compared by position, and 1.0 is 1: both take the values.
+  if (kindBefore === OPEN_BRACKET && kindAfter === OPEN_BRACKET) return undefined;
+  const sameLength = before.at - startBefore === after.at - startAfter;
+  if (!sameLength && kindBefore !== QUOTE && kindAfter !== QUOTE) {
+    if (numberIn(before, startBefore) === numberIn(after, startAfter)) return 0;
+  } else if (before.escaped || after.escaped) return undefined;
+  return found.terms;
+}
+
+const numberIn = ({ bytes, at }: JsonCursor, start: number): unknown =>
+  JSON.parse(bytes.toString('utf8', start, at)) as unknown;
+
+/** Whether what lies between the starts and where the cursors are is the same, byte for byte. */
+function sameText(a: JsonCursor, startA: number, b: JsonCursor, startB: number): boolean {
+  const length = a.at - startA;
+  if (length !== b.at - startB) return false;
+  for (let i = 0; i < length; i++) if (a.bytes[startA + i] !== b.bytes[startB + i]) return false;
+  return true;
+}
