@@ -8,11 +8,12 @@ export interface Observation {
   readonly sequence: number;
   /** Id of the item. */
   readonly id: string;
-  readonly intendedMicros?: number;
-  readonly enqueuedMs?: number;
-  readonly ingestedMs?: number;
-  /** Event Hubs coordinates, `partition/sequence number`. */
-  readonly position?: string;
+  readonly intendedMicros: number | undefined;
+  readonly enqueuedMs?: number | undefined;
+  readonly ingestedMs?: number | undefined;
+  /** Event Hubs coordinates. */
+  readonly partition?: string | undefined;
+  readonly sequenceNumber?: number | undefined;
 }
 
 /** Why an item says nothing about an event: what is wrong, for a person. */
@@ -61,7 +62,7 @@ export function observer(fields: ObservationFields = {}): Observer {
       key: String(key),
       sequence,
       id,
-      ...(originMs !== undefined && { intendedMicros: originMs * 1000 }),
+      intendedMicros: originMs === undefined ? undefined : originMs * 1000,
     };
   };
 }
@@ -89,16 +90,21 @@ function envelopeObserver(body: NonNullable<ObservationFields['body']>): Observe
       key,
       sequence,
       id,
-      ...(typeof intendedMicros === 'number' && { intendedMicros }),
-      ...(typeof enqueuedMs === 'number' && { enqueuedMs }),
-      ...(typeof ingestedMs === 'number' && { ingestedMs }),
-      ...(partition !== undefined && { position: `${String(partition)}/${String(sequenceNumber)}` }),
+      intendedMicros: numberOf(intendedMicros),
+      enqueuedMs: numberOf(enqueuedMs),
+      ingestedMs: numberOf(ingestedMs),
+      partition: typeof partition === 'string' ? partition : undefined,
+      sequenceNumber: numberOf(sequenceNumber),
     };
   };
 }
 
 function isSequence(value: unknown): value is number {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
+}
+
+function numberOf(value: unknown): number | undefined {
+  return typeof value === 'number' ? value : undefined;
 }
 
 function idOf(item: unknown): string {

@@ -1,7 +1,8 @@
 import { Histogram, type HistogramSummary } from '../metrics/histogram.ts';
 import { type Interval, IntervalSet } from './interval-set.ts';
-import { intervalsOf, type KeyedSequences, type RunLedger } from './ledger.ts';
+import type { KeyedSequences, RunLedger } from './ledger.ts';
 import type { Observation, Unreadable } from './observation.ts';
+import { KeyOrder } from './verify-order.ts';
 
 /** A place behind the producer where every acknowledged event must turn up, in pipeline order. */
 export type Place = 'store' | 'feed' | 'cache';
@@ -42,6 +43,11 @@ export interface PlaceVerdict {
   readonly counts: Readonly<Record<AnomalyKind, number>>;
   /** The same event delivered again: harmless where writes are idempotent, and normal after a restart. */
   readonly redelivered: number;
+  /**
+   * First shown behind later events of their key because they had been written again by then: their original order cannot be
+   * known, and nothing says that it was wrong ({@link KeyOrder}).
+   */
+  readonly rewritten: number;
 }
 
 /** What became of the acknowledged events. */
@@ -91,8 +97,14 @@ export interface Verifier {
   verdict(): Verdict;
 }
 
-/** Run -> key -> sequence numbers seen at one place. */
-type Seen = Map<string, Map<string, IntervalSet>>;
+/** What was seen of one key at one place. */
+interface SeenKey {
+  readonly sequences: IntervalSet;
+  readonly order: KeyOrder;
+}
+
+/** Run -> key -> what was seen at one place. */
+type Seen = Map<string, Map<string, SeenKey>>;
 
 interface PlaceState {
   readonly seen: Seen;
@@ -100,6 +112,7 @@ interface PlaceState {
   observed: number;
   events: number;
   redelivered: number;
+  rewritten: number;
 }
 
 /**
@@ -127,7 +140,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
   const found = (kind: AnomalyKind, place: Place, event: Observation, detail: string): void => {
     stateOf(place).counts[kind] += 1;
     const { run, key, sequence, id } = event;
-    examples.keep({ kind, place, run, key, sequence, id, lastSeen: event.position ?? place, detail });
+    examples.keep({ kind, place, run, key, sequence, id, lastSeen: positionOf(event) ?? place, detail });
   };
 
   const observe = (place: Place, event: Observation, atMs?: number): void => {
@@ -135,19 +148,23 @@ export function createVerifier(options: VerifierOptions): Verifier {
     state.observed += 1;
     const ledger = ledgers.get(event.run);
     if (ledger === undefined && ledgers.size > 0) return;
-    const intervals = intervalsOf(keysOf(state.seen, event.run), event.key);
-    const highest = intervals.last;
-    if (intervals.add(event.sequence) === 0) {
+    const ordered = place === 'feed' || (place === 'store' && options.storeOrdered === true);
+    const { sequences, order } = seenKey(state.seen, event.run, event.key);
+    const highest = sequences.last;
+    const isNew = sequences.add(event.sequence) > 0;
+    if (!isNew) {
       state.redelivered += 1;
       if (place === 'store' && !injected(ledger, ['duplicate'], event))
         found('duplicated', place, event, 'more than one item is stored for this event');
-      return;
+    } else {
+      state.events += 1;
+      if (ordered && event.sequence < highest && !injected(ledger, ['late', 'outOfOrder'], event)) {
+        if (order.isRewritten(event)) state.rewritten += 1;
+        else found('outOfOrder', place, event, `comes after ${highest} of the same key`);
+      }
     }
-    state.events += 1;
-    const ordered = place === 'feed' || (place === 'store' && options.storeOrdered === true);
-    if (ordered && event.sequence < highest && !injected(ledger, ['late', 'outOfOrder'], event))
-      found('outOfOrder', place, event, `comes after ${highest} of the same key`);
-    measure(place, event, atMs);
+    if (ordered) order.shown(event);
+    if (isNew) measure(place, event, atMs);
   };
 
   const measure = (place: Place, event: Observation, atMs: number | undefined): void => {
@@ -202,7 +219,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
       const strayAnywhere = new IntervalSet();
       acknowledged += sequences.size;
       for (const [place, state] of states) {
-        const seen = state.seen.get(run)?.get(key) ?? new IntervalSet();
+        const seen = state.seen.get(run)?.get(key)?.sequences ?? new IntervalSet();
         for (const gap of sequences.without(seen)) {
           for (const { from, to } of IntervalSet.of([gap.from, gap.to]).without(exempt)) {
             state.counts.lost += to - from + 1;
@@ -234,12 +251,13 @@ export function createVerifier(options: VerifierOptions): Verifier {
       ok: KINDS.every((kind) => kind === 'unexpected' || totals[kind] === 0),
       acknowledged,
       ledger: ledgerState(ledgers),
-      places: [...states].map(([place, { observed, events, counts, redelivered }]) => ({
+      places: [...states].map(([place, { observed, events, counts, redelivered, rewritten }]) => ({
         place,
         observed,
         events,
         counts: { ...counts },
         redelivered,
+        rewritten,
       })),
       totals,
       examples: [...absences.list, ...examples.list],
@@ -306,7 +324,7 @@ function* expectations(
   for (const run of runs) {
     for (const key of seenKeys(run)) {
       const all = new IntervalSet();
-      for (const state of states.values()) addAll(all, state.seen.get(run)?.get(key) ?? none);
+      for (const state of states.values()) addAll(all, state.seen.get(run)?.get(key)?.sequences ?? none);
       const [first] = all;
       if (first === undefined) continue;
       const from = Math.min(firstSequence ?? first.from, first.from);
@@ -323,7 +341,7 @@ function lostExample(
   states: ReadonlyMap<Place, PlaceState>,
   acknowledged: boolean,
 ): Anomaly {
-  const seenAt = PLACES.filter((other) => states.get(other)?.seen.get(run)?.get(key)?.has(from));
+  const seenAt = PLACES.filter((other) => states.get(other)?.seen.get(run)?.get(key)?.sequences.has(from));
   return {
     kind: 'lost',
     place,
@@ -363,17 +381,27 @@ function addAll(into: IntervalSet, from: IntervalSet): void {
   for (const interval of from) into.add(interval.from, interval.to);
 }
 
-function keysOf(seen: Seen, run: string): Map<string, IntervalSet> {
+function seenKey(seen: Seen, run: string, key: string): SeenKey {
   let keys = seen.get(run);
   if (keys === undefined) {
     keys = new Map();
     seen.set(run, keys);
   }
-  return keys;
+  let entry = keys.get(key);
+  if (entry === undefined) {
+    entry = { sequences: new IntervalSet(), order: new KeyOrder() };
+    keys.set(key, entry);
+  }
+  return entry;
+}
+
+/** `partition/sequence number`. */
+function positionOf({ partition, sequenceNumber }: Observation): string | undefined {
+  return partition === undefined ? undefined : `${partition}/${sequenceNumber}`;
 }
 
 function emptyState(): PlaceState {
-  return { seen: new Map(), counts: emptyCounts(), observed: 0, events: 0, redelivered: 0 };
+  return { seen: new Map(), counts: emptyCounts(), observed: 0, events: 0, redelivered: 0, rewritten: 0 };
 }
 
 function emptyCounts(): Record<AnomalyKind, number> {

@@ -131,6 +131,7 @@ function mergePlaces(place: Place, verdicts: readonly Verdict[]): PlaceVerdict {
     events: parts.reduce((sum, { events }) => sum + events, 0),
     counts: sumCounts(parts.map(({ counts }) => counts)),
     redelivered: parts.reduce((sum, { redelivered }) => sum + redelivered, 0),
+    rewritten: parts.reduce((sum, { rewritten }) => sum + rewritten, 0),
   };
 }
 

@@ -106,7 +106,14 @@ const verdict = z.strictObject({
   acknowledged: count,
   ledger: z.enum(['complete', 'incomplete', 'none']),
   places: z.array(
-    z.strictObject({ place, observed: count, events: count, counts: anomalyCounts, redelivered: count }),
+    z.strictObject({
+      place,
+      observed: count,
+      events: count,
+      counts: anomalyCounts,
+      redelivered: count,
+      rewritten: count.describe('shown behind later events because they were written again: order unknown'),
+    }),
   ),
   totals: anomalyCounts,
   examples: z.array(

@@ -156,6 +156,69 @@ describe('verify', () => {
     expect(verdict.places).toMatchObject([{ place: 'feed', observed: 25, events: 20, redelivered: 5 }]);
   });
 
+  describe('after a restart of ingest', () => {
+    /** Reading n of the partition, a minute after the one before. */
+    const read = (sequence: number, reading: number, hub: number = sequence): Item => {
+      const original = item('a', sequence);
+      const ingestedMs = SENT_MS + reading * 60_000 + hub;
+      return { ...original, pipe: { ...original.pipe, sequenceNumber: hub, ingestedMs } };
+    };
+    const feed = (items: readonly Item[]) => {
+      const ledger = new Ledger('run-1');
+      ledger.acknowledged('a', 0, 9);
+      const [place] = check(ledger, { feed: items }).places;
+      return { outOfOrder: place?.counts.outOfOrder, rewritten: place?.rewritten };
+    };
+
+    it('does not call reordered what was written again before the feed showed it', () => {
+      expect(feed([read(0, 1), read(3, 1), read(4, 1), read(1, 2), read(2, 2), read(3, 2)])).toEqual({
+        outOfOrder: 0,
+        rewritten: 2,
+      });
+    });
+
+    it('follows several restarts', () => {
+      expect(feed([read(9, 1), read(7, 2), read(8, 2), read(4, 3), read(5, 3), read(6, 3)])).toEqual({
+        outOfOrder: 0,
+        rewritten: 5,
+      });
+    });
+
+    it('still names events of one reading whose writes changed places', () => {
+      expect(feed([read(1, 1), read(0, 1)])).toEqual({ outOfOrder: 1, rewritten: 0 });
+      expect(feed([read(9, 1), read(2, 2), read(1, 2)])).toEqual({ outOfOrder: 1, rewritten: 1 });
+    });
+
+    it('still names events that changed places before Event Hubs had them', () => {
+      expect(feed([read(1, 1, 0), read(0, 1, 1)])).toEqual({ outOfOrder: 1, rewritten: 0 });
+    });
+
+    it('never fails an ingest that reads in order and restarts, wherever the feed looks', () => {
+      const restarts = fc.array(fc.record({ from: fc.nat(9), to: fc.nat(9) }), {
+        minLength: 1,
+        maxLength: 6,
+      });
+      fc.assert(
+        fc.property(restarts, fc.array(fc.boolean(), { minLength: 70, maxLength: 70 }), (passes, looks) => {
+          // The log of writes; the feed shows, in log order, what is still the latest version when it looks.
+          const log: Item[] = [];
+          for (const [reading, { from, to }] of [{ from: 0, to: 9 }, ...passes].entries())
+            for (let sequence = from; sequence <= to; sequence += 1) log.push(read(sequence, reading));
+          const shown: Item[] = [];
+          let readTo = 0;
+          for (let end = 1; end <= log.length; end += 1) {
+            if (end < log.length && looks[end] !== true) continue;
+            const latest = new Map(log.slice(0, end).map((one, at) => [one.id, at]));
+            for (let at = readTo; at < end; at += 1)
+              if (latest.get((log[at] as Item).id) === at) shown.push(log[at] as Item);
+            readTo = end;
+          }
+          expect(feed(shown).outOfOrder).toBe(0);
+        }),
+      );
+    });
+  });
+
   it('names what came late, measured from the intended send time', () => {
     const { ledger, items } = pristine();
     const verdict = check(ledger, { store: items, feed: items }, { lateAfterMs: 1_000, feedDelayMs: 995 });
