@@ -72,6 +72,16 @@ export const manifest: Manifest = {
     group: 'Measure:',
     load: () => import('./compare.ts'),
   },
+  plan: {
+    summary: 'size a pipeline and find the cheapest way to buy it',
+    group: 'Measure:',
+    load: () => import('./plan.ts'),
+  },
+  simulate: {
+    summary: 'predict lag, throttling, drain time and cost of any load',
+    group: 'Measure:',
+    load: () => import('./simulate.ts'),
+  },
   invalidate: {
     summary: 'keep a Redis cache true to a container, change by change',
     group: 'Cache:',

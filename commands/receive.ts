@@ -265,14 +265,20 @@ function progressText(recorder: RecordingStage, ru: RecordingRu): string {
   return `${formatCount(offered)} received, ${formatCount(done)} stored, ${formatCount(Math.round(ru.snapshot().requestCharge))} RU`;
 }
 
-function resultText(result: ReceiveResult & { readonly requestCharge: number }, values: Values): string {
+interface Received extends ReceiveResult {
+  readonly requestCharge: number;
+  readonly storedLatencyMs: { readonly p50: number; readonly p99: number };
+}
+
+function resultText(result: Received, values: Values): string {
   const { deadLettered, duplicates, durationMs, lostLocks, received, requestCharge, retried, stored } =
     result;
+  const { p50, p99 } = result.storedLatencyMs;
   const charge = requestCharge.toLocaleString('en-US', { maximumFractionDigits: 1 });
   return [
     `received   ${formatCount(received)} events in ${formatDurationMs(durationMs)}`,
     `stored     ${formatCount(stored)} once   ${formatCount(duplicates)} duplicates   ${charge} RU`,
-    `latency    time of the event to stored: p50 ${formatDurationMs(storedLatencyMs.p50)}   p99 ${formatDurationMs(storedLatencyMs.p99)}`,
+    `latency    time of the event to stored: p50 ${formatDurationMs(p50)}   p99 ${formatDurationMs(p99)}`,
     `problems   ${formatCount(retried)} to come again   ${formatCount(deadLettered)} dead-lettered${values.pull ? `   ${formatCount(lostLocks)} locks lost` : ''}`,
     ...(deadLettered > 0 ? [`see        ${values.deadLetter}`] : []),
   ].join('\n');

@@ -88,16 +88,17 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalStack
   };
   try {
     for (const spec of options.faults ?? []) faults.add(spec);
+    const eventHubsStarted = start('event-hubs', ports.eventHubs ?? 0, (common) =>
+      startEventHubs({
+        ...common,
+        clock,
+        faults: faultsOf['event-hubs'],
+        ...(options.hubs && { hubs: options.hubs }),
+        ...(options.throughputUnits !== undefined && { throughputUnits: options.throughputUnits }),
+      }),
+    );
     const settled = await Promise.allSettled([
-      start('event-hubs', ports.eventHubs ?? 0, (common) =>
-        startEventHubs({
-          ...common,
-          clock,
-          faults: faultsOf['event-hubs'],
-          ...(options.hubs && { hubs: options.hubs }),
-          ...(options.throughputUnits !== undefined && { throughputUnits: options.throughputUnits }),
-        }),
-      ),
+      eventHubsStarted,
       start('cosmos', ports.cosmos ?? 0, (common) =>
         startCosmos({ ...common, clock, faults: faultsOf.cosmos }),
       ),
@@ -108,6 +109,9 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalStack
           clock,
           seed,
           faults: faultsOf['event-grid'],
+          async deliverToEventHub(hub, body, properties, partitionKey) {
+            (await eventHubsStarted).append(hub, { body, properties, partitionKey });
+          },
           ...(options.eventGridTimeScale !== undefined && { timeScale: options.eventGridTimeScale }),
         }),
       ),

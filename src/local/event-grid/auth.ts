@@ -1,16 +1,20 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { refuse } from './errors.ts';
 
 /**
  * Accepts the key itself, a shared access signature over it, or the namespaces' `SharedAccessKey` form.
  *
  * The signature is `base64(HMAC-SHA256(base64decode(key), "r=...&e=..."))` over the text as it was sent, still encoded;
- * `e` is a date in US form, UTC.
+ * `e` is a date in US form, UTC; `r` the endpoint that it is for.
  *
  * @throws EventGridError 401
  */
-export function authorize(headers: IncomingHttpHeaders, key: string, nowMs: number): void {
+export function authorize(
+  { headers, url = '/' }: Pick<IncomingMessage, 'headers' | 'url'>,
+  key: string,
+  nowMs: number,
+): void {
   const sent = headers['aeg-sas-key'];
   if (typeof sent === 'string') {
     if (!same(sent, key)) throw refuse.key();
@@ -27,8 +31,16 @@ export function authorize(headers: IncomingHttpHeaders, key: string, nowMs: numb
   const [, signed, signature] = /^(r=.*&e=.*)&s=(.*)$/.exec(token) ?? [];
   if (signed === undefined || signature === undefined) throw refuse.signature();
   const expected = createHmac('sha256', Buffer.from(key, 'base64')).update(signed).digest('base64');
-  const expires = Date.parse(`${new URLSearchParams(token).get('e')} UTC`);
-  if (!same(decoded(signature), expected) || !(expires > nowMs)) throw refuse.signature();
+  const fields = new URLSearchParams(token);
+  const expires = Date.parse(`${fields.get('e')} UTC`);
+  const genuine = same(decoded(signature), expected) && expires > nowMs;
+  if (!genuine || pathOf(fields.get('r') ?? '') !== pathOf(url)) throw refuse.signature();
+}
+
+function pathOf(url: string): string {
+  return URL.canParse(url, 'http://localhost')
+    ? new URL(url, 'http://localhost').pathname.toLowerCase().replace(/\/$/, '')
+    : url;
 }
 
 function decoded(text: string): string {

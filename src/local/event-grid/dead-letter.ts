@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { type GridEvent, isCloudEvent } from './schema.ts';
 
@@ -24,10 +24,14 @@ export interface StoredDeadLetter {
 
 export interface DeadLetterStore {
   put(letter: DeadLetter): void;
-  list(): readonly StoredDeadLetter[];
+  /** The first `limit`, and how many there are. */
+  list(limit: number): { readonly total: number; readonly letters: readonly StoredDeadLetter[] };
   get(id: string): StoredDeadLetter | undefined;
   remove(id: string): void;
 }
+
+/** Ids come from callers: nothing but the layout may reach the file system. */
+const ID = /^[\w-]+\/[\w-]+(?:\/\d{1,4}){4}\/[0-9a-f-]{36}\.json$/;
 
 /**
  * Dead-lettered events as Event Grid lays them out in a blob container:
@@ -43,17 +47,22 @@ export function deadLettersIn(folder: string): DeadLetterStore {
     readdirSync(folder, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile() && entry.name.endsWith('.json'))
       .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'));
+  const exists = (id: string): boolean => ID.test(id) && existsSync(join(folder, ...id.split('/')));
   mkdirSync(folder, { recursive: true });
   return {
     put(letter) {
       const path = join(folder, ...pathOf(letter));
       mkdirSync(dirname(path), { recursive: true });
-      writeFileSync(path, JSON.stringify([withReason(letter)]));
+      writeFileSync(`${path}.new`, JSON.stringify([withReason(letter)]));
+      renameSync(`${path}.new`, path);
     },
-    list: () => ids().map(read),
-    get: (id) => (ids().includes(id) ? read(id) : undefined),
+    list(limit) {
+      const all = ids();
+      return { total: all.length, letters: all.slice(0, limit).map(read) };
+    },
+    get: (id) => (exists(id) ? read(id) : undefined),
     remove: (id) => {
-      if (ids().includes(id)) rmSync(join(folder, ...id.split('/')));
+      if (exists(id)) rmSync(join(folder, ...id.split('/')));
     },
   };
 }
@@ -68,7 +77,7 @@ export function deadLettersInMemory(capacity: number): DeadLetterStore {
       const id = pathOf(letter).join('/');
       letters.set(id, { id, topic, subscription, events: [withReason(letter)] });
     },
-    list: () => [...letters.values()],
+    list: (limit) => ({ total: letters.size, letters: [...letters.values()].slice(0, limit) }),
     get: (id) => letters.get(id),
     remove: (id) => void letters.delete(id),
   };
@@ -78,6 +87,20 @@ function pathOf({ topic, subscription, lastAttemptMs }: DeadLetter): string[] {
   const at = new Date(lastAttemptMs);
   const when = [at.getUTCFullYear(), at.getUTCMonth() + 1, at.getUTCDate(), at.getUTCHours()];
   return [topic, subscription.toUpperCase(), ...when.map(String), `${randomUUID()}.json`];
+}
+
+const REASON_NAMES = [
+  'deadLetterReason',
+  'deliveryAttempts',
+  'lastDeliveryOutcome',
+  'publishTime',
+  'lastDeliveryAttemptTime',
+];
+const ADDED_NAMES = new Set(REASON_NAMES.flatMap((name) => [name, name.toLowerCase()]));
+
+/** The event as it was before it became a dead letter. */
+export function withoutReason(event: GridEvent): GridEvent {
+  return Object.fromEntries(Object.entries(event).filter(([name]) => !ADDED_NAMES.has(name)));
 }
 
 /** The event with the reason added; in a CloudEvent attribute names are lower case. */

@@ -2,7 +2,7 @@ import type { Clock } from '../../util/clock.ts';
 import type { Faults } from '../faults/faults.ts';
 import { type AttemptResult, type PendingEvent, resultOf } from './push-subscription.ts';
 import type { DeliveryAttribute, PushProperties } from './resources.ts';
-import type { GridEvent } from './schema.ts';
+import { fieldAt, type GridEvent } from './schema.ts';
 import type { WebhookClient } from './webhook.ts';
 
 export interface Deliver {
@@ -47,7 +47,7 @@ export function deliverer(
     const disturbance = faults.any ? await disturbed() : undefined;
     if (disturbance !== undefined) return disturbance;
     const [head] = batch as readonly [PendingEvent];
-    const attributes = {
+    const attributes: Record<string, string> = {
       'aeg-event-type': 'Notification',
       'aeg-subscription-name': subscription.toUpperCase(),
       'aeg-delivery-count': String(head.attempts - 1),
@@ -62,7 +62,7 @@ export function deliverer(
       method: 'POST',
       headers: {
         'content-type': contentType,
-        ...attributes,
+        ...headerValues(attributes),
         ...(cloud && { origin: 'eventgrid.azure.net', 'webhook-request-origin': 'eventgrid.azure.net' }),
       },
       body: single ? head.json : `[${batch.map(({ json }) => json).join(',')}]`,
@@ -94,15 +94,22 @@ function mapped(
 ): Record<string, string> {
   return Object.fromEntries(
     (mappings ?? []).flatMap(({ name, type, properties }) => {
-      const value =
-        type === 'Static'
-          ? properties.value
-          : (properties.sourceField ?? '').split('.').reduce<unknown>(fieldOf, event);
+      const value = type === 'Static' ? properties.value : fieldAt(event, properties.sourceField ?? '');
       return value === undefined || value === null ? [] : [[name, String(value)]];
     }),
   );
 }
 
-function fieldOf(value: unknown, name: string): unknown {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[name] : undefined;
+const MAX_HEADER_CHARACTERS = 4096;
+
+/** Ids and event fields may hold what a header must not: everything but visible ASCII is percent-encoded. */
+function headerValues(attributes: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => [
+      name,
+      value
+        .replace(/[^\x20-\x7e]+/g, (text) => Buffer.from(text).toString('hex').replace(/../g, '%$&'))
+        .slice(0, MAX_HEADER_CHARACTERS),
+    ]),
+  );
 }

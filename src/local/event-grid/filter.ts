@@ -70,22 +70,42 @@ const NEGATIVE: Readonly<Record<string, Negation>> = {
 
 const KNOWN = new Set([...Object.keys(POSITIVE), ...Object.keys(NEGATIVE), 'IsNullOrUndefined', 'IsNotNull']);
 
-/** @throws EventGridError 400 for an unknown operator or a limit of the service that is exceeded. */
+/**
+ * The service allows 25 advanced filters, and 25 values over all of them.
+ *
+ * @throws EventGridError 400 for an unknown operator, a value of the wrong type, or a limit that is exceeded.
+ */
 export function checkFilter(filter: SubscriptionFilter): void {
   const advanced = filter.advancedFilters ?? [];
   if (advanced.length > MAX_FILTERS)
     throw refuse.invalid(`${advanced.length} advanced filters exceed the limit of ${MAX_FILTERS}.`);
+  let valueCount = 0;
   for (const { operatorType, key, value, values } of advanced) {
     if (!KNOWN.has(operatorType)) throw refuse.invalid(`The operator type '${operatorType}' is not known.`);
     if (!key) throw refuse.invalid(`An advanced filter ${operatorType} lacks its key.`);
     const operands = values ?? (value === undefined ? [] : [value]);
     if (operands.length === 0 && operatorType !== 'IsNullOrUndefined' && operatorType !== 'IsNotNull')
       throw refuse.invalid(`The advanced filter ${operatorType} on '${key}' has no value.`);
-    if (operands.length > MAX_VALUES)
-      throw refuse.invalid(`${operands.length} filter values on '${key}' exceed the limit of ${MAX_VALUES}.`);
+    valueCount += operands.length;
+    if (valueCount > MAX_VALUES)
+      throw refuse.invalid(`${valueCount} values of advanced filters exceed the limit of ${MAX_VALUES}.`);
     if (operands.some((operand) => String(operand).length > MAX_VALUE_CHARACTERS))
       throw refuse.invalid(`A filter value on '${key}' exceeds ${MAX_VALUE_CHARACTERS} characters.`);
+    if (!operands.every((operand) => isOperandOf(operatorType, operand)))
+      throw refuse.invalid(`The values of ${operatorType} on '${key}' are not of the type that it compares.`);
   }
+}
+
+function isOperandOf(operatorType: string, operand: unknown): boolean {
+  if (operatorType.endsWith('InRange'))
+    return (
+      Array.isArray(operand) &&
+      operand.length === 2 &&
+      operand.every((bound: unknown) => typeof bound === 'number')
+    );
+  if (operatorType.startsWith('Number')) return typeof operand === 'number';
+  if (operatorType.startsWith('Bool')) return typeof operand === 'boolean';
+  return operatorType.startsWith('Is') || typeof operand === 'string';
 }
 
 /**

@@ -74,6 +74,46 @@ async function eventGrid(input: HandshakeInput): Promise<ProvisioningState> {
     : 'AwaitingManualAction';
 }
 
+/** Tells a webhook that its subscription was deleted; nobody waits for the answer. */
+export async function farewell(
+  input: Pick<HandshakeInput, 'client' | 'url' | 'schema' | 'subscription' | 'topicId'>,
+): Promise<void> {
+  const { client, schema, subscription, topicId, url } = input;
+  const id = randomUUID();
+  const time = new Date().toISOString();
+  const type = 'Microsoft.EventGrid.SubscriptionDeletedEvent';
+  const data = { eventSubscriptionId: `${topicId}/eventSubscriptions/${subscription}` };
+  const cloud = schema === 'CloudEventSchemaV1_0';
+  const event = cloud
+    ? { specversion: '1.0', id, source: topicId, type, subject: '', time, data }
+    : [
+        {
+          id,
+          topic: topicId,
+          subject: '',
+          data,
+          eventType: type,
+          eventTime: time,
+          metadataVersion: '1',
+          dataVersion: '1',
+        },
+      ];
+  await client.send({
+    url,
+    method: 'POST',
+    headers: {
+      'content-type': `application/${cloud ? 'cloudevents+json' : 'json'}; charset=utf-8`,
+      'aeg-event-type': 'SubscriptionDeletion',
+      'aeg-subscription-name': subscription.toUpperCase(),
+      'aeg-delivery-count': '0',
+      'aeg-data-version': '1',
+      'aeg-metadata-version': '1',
+    },
+    body: JSON.stringify(event),
+    timeoutMs: TIMEOUT_MS,
+  });
+}
+
 function echoed(body: string): string | undefined {
   try {
     const { validationResponse } = JSON.parse(body) as { validationResponse?: unknown };

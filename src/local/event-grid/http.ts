@@ -3,12 +3,13 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import type { Clock } from '../../util/clock.ts';
 import type { Faults } from '../faults/faults.ts';
 import { authorize } from './auth.ts';
-import type { DeadLetterStore } from './dead-letter.ts';
+import { type DeadLetterStore, withoutReason } from './dead-letter.ts';
 import { EventGridError, refuse } from './errors.ts';
-import type { Grid, Subscription, Topic, TopicKind } from './grid.ts';
+import type { Grid } from './grid.ts';
 import type { GridMetrics } from './metrics.ts';
 import type { PullSubscription, SettleResult } from './pull-subscription.ts';
 import { eventId, parsePublished } from './schema.ts';
+import { backlogOf, type Subscription, stateOf, type Topic, type TopicKind } from './subscription.ts';
 import type { Trace } from './trace.ts';
 
 export interface HandlerOptions {
@@ -29,7 +30,7 @@ interface Call extends HandlerOptions {
   readonly request: IncomingMessage;
   readonly query: URLSearchParams;
   readonly params: readonly string[];
-  readonly limit: (events: number, bytes: number) => void;
+  readonly limit: (topic: Topic, events: number, bytes: number) => void;
 }
 
 interface Route {
@@ -71,19 +72,17 @@ const ROUTES: readonly Route[] = [
   }),
   route('GET', '/(topics|namespace/topics)/:name/eventSubscriptions', (call) => [
     200,
-    [...topicOf(call).subscriptions.values()].map(describeSubscription),
+    [...topicOf(call).subscriptions.values()].map((each) => describeSubscription(each, call.clock)),
   ]),
   route('PUT', '/(topics|namespace/topics)/:name/eventSubscriptions/:name', async (call) => {
     const topic = topicOf(call);
     const body = (await readJson(call.request)) as { properties?: unknown };
-    return [
-      200,
-      describeSubscription(await call.grid.putSubscription(topic, call.params[2] as string, body.properties)),
-    ];
+    const put = await call.grid.putSubscription(topic, call.params[2] as string, body.properties);
+    return [200, describeSubscription(put, call.clock)];
   }),
   route('GET', '/(topics|namespace/topics)/:name/eventSubscriptions/:name', (call) => [
     200,
-    describeSubscription(subscriptionOf(call)),
+    describeSubscription(subscriptionOf(call), call.clock),
   ]),
   route('DELETE', '/(topics|namespace/topics)/:name/eventSubscriptions/:name', async (call) => {
     await call.grid.deleteSubscription(subscriptionOf(call));
@@ -96,7 +95,10 @@ const ROUTES: readonly Route[] = [
       throw new EventGridError(404, 'NotFound', `No event ${id} among the last traced ones.`);
     return [200, { eventId: id, entries }];
   }),
-  route('GET', '/deadletters', ({ deadLetters }) => [200, deadLetters.list()]),
+  route('GET', '/deadletters', ({ deadLetters, query }) => [
+    200,
+    deadLetters.list(numberParameter(query, 'limit', 1000, 0, Number.MAX_SAFE_INTEGER)),
+  ]),
   route('POST', '/deadletters/(.+)/replay', replay),
   route('GET', '/metrics', ({ metrics }) => [200, metrics.text()]),
   route('POST', '/', () => {
@@ -112,7 +114,7 @@ export function createHandler(options: HandlerOptions): RequestListener {
         if (error instanceof EventGridError) return [error.status, error];
         return [500, new EventGridError(500, 'InternalServerError', (error as Error).message)];
       })
-      .then((reply) => send(response, request, reply));
+      .then((reply) => send(response, reply));
   };
 }
 
@@ -130,9 +132,8 @@ async function answer(
   throw refuse.path();
 }
 
-function send(response: ServerResponse, request: IncomingMessage, [status, body]: Reply): void {
+function send(response: ServerResponse, [status, body]: Reply): void {
   const text = body === undefined ? '' : typeof body === 'string' ? body : JSON.stringify(body);
-  if (!request.complete) response.setHeader('connection', 'close');
   response.writeHead(status, {
     ...(text && {
       'content-type': typeof body === 'string' ? 'text/plain' : 'application/json; charset=utf-8',
@@ -163,7 +164,7 @@ async function publish(call: Call, topic: Topic): Promise<void> {
     const bytes = await readBody(request);
     const contentType = request.headers['content-type'] ?? '';
     const events = parsePublished(parseJson(bytes), topic.properties.inputSchema, contentType);
-    call.limit(events.length, bytes.length);
+    call.limit(topic, events.length, bytes.length);
     call.grid.publish(topic, events, bytes.length);
   } catch (error) {
     metrics.count('PublishFailCount', 1, error instanceof EventGridError ? error.code : undefined);
@@ -173,7 +174,7 @@ async function publish(call: Call, topic: Topic): Promise<void> {
 
 /** Checks the credential, and meets the faults that were set. */
 async function admit({ request, key, faults, clock }: Call): Promise<void> {
-  authorize(request.headers, key, Date.now());
+  authorize(request, key, clock.epochMicros() / 1000);
   if (!faults.any) return;
   const delay = faults.draw('latency');
   if (delay !== undefined) await clock.sleep(delay.delayMs);
@@ -245,7 +246,8 @@ function replay({ grid, deadLetters, params }: Call): Reply {
   const kind = grid.topics('topics').some(({ name }) => name === letter.topic)
     ? 'topics'
     : 'namespace/topics';
-  grid.redeliver(kind, letter.topic, letter.subscription, letter.events);
+  const subscription = grid.subscription(kind, letter.topic, letter.subscription);
+  grid.redeliver(subscription, letter.events.map(withoutReason));
   deadLetters.remove(id);
   return [202, { replayed: letter.events.map(eventId) }];
 }
@@ -279,10 +281,12 @@ function describeTopic({ id, name, kind, properties }: Topic): unknown {
   return { id, name, properties: { ...properties, endpoint: path, provisioningState: 'Succeeded' } };
 }
 
-function describeSubscription({ topic, name, properties, state, push, pull }: Subscription): unknown {
-  const backlog = push?.backlog ?? pull?.backlog ?? 0;
+function describeSubscription(subscription: Subscription, clock: Clock): unknown {
+  const { name, properties, topic } = subscription;
+  const provisioningState = stateOf(subscription, clock);
+  const backlog = backlogOf(subscription).events;
   const id = `${topic.id}/eventSubscriptions/${name}`;
-  return { id, name, properties: { topic: topic.name, ...properties, provisioningState: state, backlog } };
+  return { id, name, properties: { topic: topic.name, ...properties, provisioningState, backlog } };
 }
 
 function numberParameter(
@@ -310,31 +314,29 @@ function parseJson(bytes: Buffer): unknown {
   }
 }
 
+/** Reads to the end even what is too large: a request that is cut off gets a reset connection instead of an answer. */
 async function readBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > MAX_BODY_BYTES) throw refuse.tooLarge(MAX_BODY_BYTES);
-    chunks.push(chunk);
+    if (size <= MAX_BODY_BYTES) chunks.push(chunk);
   }
+  if (size > MAX_BODY_BYTES) throw refuse.tooLarge(MAX_BODY_BYTES);
   return Buffer.concat(chunks);
 }
 
-/** 5,000 events/s and 1 MB/s for custom topics, counted per second of the service's clock. */
+/** 5,000 events/s and 1 MB/s for each custom topic, counted per second of the service's clock. */
 function topicLimit(clock: Clock): Call['limit'] {
-  let second = -1;
-  let events = 0;
-  let bytes = 0;
-  return (moreEvents, moreBytes) => {
-    const now = Math.floor(clock.now() / 1000);
-    if (now !== second) {
-      second = now;
-      events = 0;
-      bytes = 0;
-    }
-    events += moreEvents;
-    bytes += moreBytes;
-    if (events > 5_000 || bytes > 1_000_000) throw refuse.tooManyRequests();
+  const used = new Map<string, { second: number; events: number; bytes: number }>();
+  return ({ kind, name }, events, bytes) => {
+    if (kind !== 'topics') return;
+    const second = Math.floor(clock.now() / 1000);
+    const before = used.get(name);
+    const now = before?.second === second ? before : { second, events: 0, bytes: 0 };
+    used.set(name, now);
+    if (now.events + events > 5_000 || now.bytes + bytes > 1_000_000) throw refuse.tooManyRequests();
+    now.events += events;
+    now.bytes += bytes;
   };
 }

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { systemClock } from '../../util/clock.ts';
+import { type Clock, systemClock } from '../../util/clock.ts';
 import { seededRandom } from '../../util/random.ts';
 import { createFaults, type Faults } from '../faults/faults.ts';
 import type { LocalService, ServiceOptions } from '../service.ts';
@@ -14,6 +14,7 @@ import { noJournal, openJournal } from './journal.ts';
 import { createMetrics } from './metrics.ts';
 import { scaledClock } from './scaled-clock.ts';
 import type { EventSchema } from './schema.ts';
+import { backlogOf, stateOf } from './subscription.ts';
 import { createTrace } from './trace.ts';
 import { createWebhookClient } from './webhook.ts';
 
@@ -32,7 +33,7 @@ export interface EventGridOptions extends ServiceOptions {
   readonly maxConcurrency?: number;
   readonly deliverToEventHub?: Deliver['toEventHub'];
   readonly faults?: Faults;
-  readonly clock?: import('../../util/clock.ts').Clock;
+  readonly clock?: Clock;
   readonly seed?: number;
 }
 
@@ -45,6 +46,8 @@ export interface EventGridService extends LocalService {
 /** Published on purpose, as the keys of Microsoft's emulators are. */
 const DEFAULT_KEY = Buffer.from('cosmos-pipe-local-event-grid-key').toString('base64');
 const DEFAULT_TOPICS = [{ name: 'pipeline-events', inputSchema: 'CloudEventSchemaV1_0' }] as const;
+/** Time that deliveries under way have when the service stops. */
+const GRACE_MS = 1_000;
 const TRACED_EVENTS = 10_000;
 const DEAD_LETTERS_IN_MEMORY = 10_000;
 
@@ -52,7 +55,10 @@ const DEAD_LETTERS_IN_MEMORY = 10_000;
 export async function startEventGrid(options: EventGridOptions = {}): Promise<EventGridService> {
   const { host = '127.0.0.1', key = DEFAULT_KEY, dataDir } = options;
   const realClock = options.clock ?? systemClock;
-  const clock = scaledClock(realClock, options.timeScale ?? 1);
+  const timeScale = options.timeScale ?? 1;
+  if (!(timeScale > 0))
+    throw new RangeError(`the time scale of Event Grid must be above 0, not ${timeScale}`);
+  const clock = scaledClock(realClock, timeScale);
   const random = seededRandom(options.seed ?? randomBytes(4).readUInt32LE());
   const faults = options.faults ?? createFaults('event-grid', { random, clock: realClock });
   const metrics = createMetrics();
@@ -68,6 +74,7 @@ export async function startEventGrid(options: EventGridOptions = {}): Promise<Ev
   const grid = new Grid(
     {
       clock,
+      timeScale,
       random,
       faults,
       journal,
@@ -112,17 +119,20 @@ export async function startEventGrid(options: EventGridOptions = {}): Promise<Ev
     stats: () => ({
       ...metrics.snapshot(),
       subscriptions: [...grid.topics('topics'), ...grid.topics('namespace/topics')].flatMap((owner) =>
-        [...owner.subscriptions.values()].map(({ name, state, push, pull }) => ({
+        [...owner.subscriptions.values()].map((subscription) => ({
           topic: owner.name,
-          name,
-          state,
-          backlog: push?.backlog ?? pull?.backlog ?? 0,
+          name: subscription.name,
+          state: stateOf(subscription, clock),
+          backlog: backlogOf(subscription).events,
         })),
       ),
     }),
     async stop() {
       server.close();
+      // A receiver that does not answer must not hold the end back: what it has not confirmed is delivered again.
+      const grace = setTimeout(() => webhooks.close(), GRACE_MS);
       await grid.stop();
+      clearTimeout(grace);
       server.closeAllConnections();
       webhooks.close();
     },

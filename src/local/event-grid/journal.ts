@@ -3,28 +3,34 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import type { GridEvent } from './schema.ts';
 
+/** Events that were accepted, and who gets which of them. */
+export interface PublishRecord {
+  readonly op: 'publish';
+  readonly id: number;
+  readonly topic: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly atMs: number;
+  readonly events: readonly GridEvent[];
+  /** The events are in the delivery schema already: a dead letter that is replayed. */
+  readonly shaped?: boolean;
+  /** Subscriptions with the positions of their events; without positions all of them. */
+  readonly to: readonly { readonly path: string; readonly indexes?: readonly number[] }[];
+}
+
 /** What must survive a crash of the service: resources, accepted events, and which of them are done with. */
 export type JournalRecord =
   | { readonly op: 'put'; readonly path: string; readonly properties: unknown }
   | { readonly op: 'delete'; readonly path: string }
-  | {
-      readonly op: 'publish';
-      readonly id: number;
-      readonly topic: string;
-      /** Milliseconds since the Unix epoch. */
-      readonly atMs: number;
-      readonly events: readonly GridEvent[];
-    }
+  | PublishRecord
   /** The event `index` of publish `id` needs no further delivery to `subscription`. */
   | { readonly op: 'settle'; readonly id: number; readonly index: number; readonly subscription: string };
 
 export interface Journal {
   /** On disk when it returns. */
   write(record: JournalRecord): void;
-  /** On disk with the next `write` or `flush`: losing it means one more delivery, not a lost event. */
+  /** On disk when the event loop gets to it: losing it means one more delivery, not a lost event. */
   note(record: JournalRecord): void;
-  flush(): void;
-  /** Bytes since the last rewrite. */
+  /** Size of the file. */
   readonly sizeBytes: number;
   /** Replaces everything by these records. */
   rewrite(records: Iterable<JournalRecord>): void;
@@ -34,13 +40,10 @@ export interface Journal {
 export const noJournal: Journal = {
   write: () => {},
   note: () => {},
-  flush: () => {},
   sizeBytes: 0,
   rewrite: () => {},
   close: () => {},
 };
-
-const NOTES_BEFORE_FLUSH = 512;
 
 /**
  * Opens `events.log` in `dataDir`: a line per record, `<crc32> <json>`. A torn or damaged tail (the process was killed in
@@ -56,6 +59,7 @@ export function openJournal(dataDir: string): {
   ftruncateSync(file, validBytes);
   let sizeBytes = validBytes;
   let notes: string[] = [];
+  let closed = false;
 
   const append = (text: string): void => {
     const bytes = Buffer.from(text);
@@ -68,6 +72,10 @@ export function openJournal(dataDir: string): {
     notes = [];
     append(text);
   };
+  /** One write for all notes of a turn of the event loop. */
+  const flushSoon = (): void => {
+    if (notes.length === 1) setImmediate(() => closed || flush());
+  };
   const journal: Journal = {
     write(record) {
       flush();
@@ -75,9 +83,8 @@ export function openJournal(dataDir: string): {
     },
     note(record) {
       notes.push(encode(record));
-      if (notes.length >= NOTES_BEFORE_FLUSH) flush();
+      flushSoon();
     },
-    flush,
     get sizeBytes() {
       return sizeBytes;
     },
@@ -92,6 +99,7 @@ export function openJournal(dataDir: string): {
     },
     close() {
       flush();
+      closed = true;
       closeSync(file);
     },
   };

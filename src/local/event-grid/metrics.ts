@@ -14,12 +14,15 @@ const NAMES = [
 ] as const;
 
 export type GridMetric = (typeof NAMES)[number];
+export type GridDuration = 'DestinationProcessingDurationInMs';
 
 export interface GridMetrics {
   count(metric: GridMetric, by?: number, label?: string): void;
+  /** Adds to `<name>_sum` and one to `<name>_count`. */
+  duration(metric: GridDuration, ms: number): void;
   /** Totals by name; labelled ones as `Name{label}`. */
   snapshot(): Readonly<Record<string, number>>;
-  /** OpenMetrics text. */
+  /** Prometheus text format 0.0.4. */
   text(): string;
 }
 
@@ -31,7 +34,11 @@ export function createMetrics(): GridMetrics {
       add(metric, by);
       if (label !== undefined) add(`${metric}{error="${label}"}`, by);
     },
+    duration(metric, ms) {
+      add(`${metric}_sum`, ms);
+      add(`${metric}_count`, 1);
+    },
     snapshot: () => Object.fromEntries(totals),
-    text: () => `${[...totals].map(([name, total]) => `${name} ${total}`).join('\n')}\n# EOF\n`,
+    text: () => `${[...totals].map(([name, total]) => `${name} ${total}`).join('\n')}\n`,
   };
 }

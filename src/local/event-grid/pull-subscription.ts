@@ -21,6 +21,8 @@ export interface PullOptions {
   readonly maxDeliveryCount: number;
   readonly eventTimeToLiveMs: number;
   readonly clock: Clock;
+  /** The event was handed out, for the `deliveryCount`th time. */
+  received(queued: QueuedEvent): void;
   /** The event is done with: acknowledged, or given up for `reason`. */
   settled(queued: QueuedEvent, reason: string | undefined): void;
 }
@@ -121,6 +123,7 @@ export function createPullSubscription(options: PullOptions): PullSubscription {
         continue;
       }
       queued.deliveryCount++;
+      options.received(queued);
       const token = randomBytes(24).toString('base64');
       locks.set(token, { token, queued, until: now + options.receiveLockDurationMs });
       received.push({

@@ -46,8 +46,8 @@ export interface PushOptions {
   attempt(batch: readonly PendingEvent[]): Promise<AttemptResult>;
   /** The event is done with: delivered, or given up for `reason`. */
   settled(pending: PendingEvent, reason: string | undefined): void;
-  /** An attempt failed and another one follows at `dueAt`. */
-  retrying(pending: PendingEvent, result: AttemptResult): void;
+  /** An attempt has ended; another one follows at `dueAt` when it failed and the event is not settled next. */
+  attempted(pending: PendingEvent, result: AttemptResult, willRetry: boolean): void;
 }
 
 export interface PushSubscription {
@@ -89,11 +89,12 @@ export function createPushSubscription(options: PushOptions): PushSubscription {
     const now = clock.now();
     for (let next = waiting.peek(); next !== undefined && next.dueAt <= now; next = waiting.peek()) {
       waiting.pop();
-      if (now - next.publishedAt > options.eventTimeToLiveMs) settle(next, 'TimeToLiveExceeded');
-      else ready.push(next);
+      ready.push(next);
     }
-    while (ready.size > 0 && underWay.size < options.maxConcurrency && now >= probationUntil)
-      launch(takeBatch());
+    while (ready.size > 0 && underWay.size < options.maxConcurrency && now >= probationUntil) {
+      const batch = takeBatch(now);
+      if (batch.length > 0) launch(batch);
+    }
     const next = ready.size > 0 && now < probationUntil ? probationUntil : waiting.peek()?.dueAt;
     if (next !== undefined && next < wakeAt) wakeUpAt(next);
   }
@@ -109,14 +110,24 @@ export function createPushSubscription(options: PushOptions): PushSubscription {
     );
   }
 
-  /** Never waits to fill a batch; an event larger than the preferred size goes alone. */
-  function takeBatch(): PendingEvent[] {
-    const batch = [ready.shift() as PendingEvent];
-    let bytes = (batch[0] as PendingEvent).json.length;
+  /**
+   * Never waits to fill a batch; an event larger than the preferred size goes alone. The time to live is looked at here
+   * only: "Event Grid checks for expiration at the time of the next delivery attempt".
+   */
+  function takeBatch(now: number): PendingEvent[] {
+    const batch: PendingEvent[] = [];
+    let bytes = 0;
     for (let next = ready.peek(); next !== undefined; next = ready.peek()) {
+      if (now - next.publishedAt > options.eventTimeToLiveMs) {
+        ready.shift();
+        settle(next, 'TimeToLiveExceeded');
+        continue;
+      }
       bytes += next.json.length;
-      if (batch.length >= options.maxEventsPerBatch || bytes > options.preferredBatchBytes) break;
-      batch.push(ready.shift() as PendingEvent);
+      const full = batch.length >= options.maxEventsPerBatch || bytes > options.preferredBatchBytes;
+      if (batch.length > 0 && full) break;
+      ready.shift();
+      batch.push(next);
     }
     return batch;
   }
@@ -129,7 +140,8 @@ export function createPushSubscription(options: PushOptions): PushSubscription {
     }
     const delivery = options.attempt(batch).then((result) => {
       underWay.delete(delivery);
-      if (!stopping.signal.aborted) conclude(batch, result);
+      // What was delivered while stopping is not delivered again.
+      if (!stopping.signal.aborted || result.outcome === 'Delivered') conclude(batch, result);
       pump();
     });
     underWay.add(delivery);
@@ -139,7 +151,10 @@ export function createPushSubscription(options: PushOptions): PushSubscription {
     const { outcome, status } = result;
     if (outcome === 'Delivered') {
       failures = 0;
-      for (const pending of batch) settle(pending, undefined);
+      for (const pending of batch) {
+        options.attempted(pending, result, false);
+        settle(pending, undefined);
+      }
       return;
     }
     const now = clock.now();
@@ -147,14 +162,15 @@ export function createPushSubscription(options: PushOptions): PushSubscription {
     if (failures >= FAILURES_BEFORE_PROBATION) probationUntil = now + probationMs(outcome);
     for (const pending of batch) {
       pending.lastOutcome = outcome;
-      if (isPermanent(status)) settle(pending, outcome);
-      else if (pending.attempts >= options.maxDeliveryAttempts)
-        settle(pending, 'MaxDeliveryAttemptsExceeded');
-      else {
-        pending.dueAt = now + retryWaitMs(pending.attempts, status, random);
-        options.retrying(pending, result);
-        waiting.push(pending);
-      }
+      const reason = isPermanent(status)
+        ? outcome
+        : pending.attempts >= options.maxDeliveryAttempts
+          ? 'MaxDeliveryAttemptsExceeded'
+          : undefined;
+      if (reason === undefined) pending.dueAt = now + retryWaitMs(pending.attempts, status, random);
+      options.attempted(pending, result, reason === undefined);
+      if (reason === undefined) waiting.push(pending);
+      else settle(pending, reason);
     }
   }
 

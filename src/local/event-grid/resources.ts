@@ -1,10 +1,15 @@
 import { refuse } from './errors.ts';
 import { checkFilter, type SubscriptionFilter } from './filter.ts';
-import { type EventSchema, INPUT_SCHEMAS } from './schema.ts';
+import { type EventSchema, INPUT_SCHEMAS, type InputSchemaMapping } from './schema.ts';
 
 /** `properties` of a custom topic, as the Event Grid on IoT Edge management API shapes them. */
 export interface TopicProperties {
   readonly inputSchema: EventSchema;
+  /** With `CustomInputSchema`: how its events become events of the other schemas. */
+  readonly inputSchemaMapping?: {
+    readonly inputSchemaMappingType: 'Json';
+    readonly properties: InputSchemaMapping;
+  };
 }
 
 /** `properties` of a push subscription. */
@@ -51,6 +56,15 @@ export interface PullProperties {
   readonly deadLetterDestination?: unknown;
 }
 
+/** "Event Grid schema to CloudEvents" is the one conversion, besides mapping a custom schema (Microsoft Learn: "CloudEvents v1.0 schema"). */
+const DELIVERY_SCHEMAS: Readonly<Record<EventSchema, readonly EventSchema[]>> = {
+  EventGridSchema: ['EventGridSchema', 'CloudEventSchemaV1_0'],
+  CloudEventSchemaV1_0: ['CloudEventSchemaV1_0'],
+  CustomInputSchema: ['CustomInputSchema', 'EventGridSchema', 'CloudEventSchemaV1_0'],
+};
+
+const MAX_ATTRIBUTES = 10;
+
 type Loose = Readonly<Record<string, unknown>>;
 
 const record = (value: unknown): Loose =>
@@ -58,10 +72,15 @@ const record = (value: unknown): Loose =>
 
 /** @throws EventGridError 400 that names property and limit, as the following ones do. */
 export function topicProperties(raw: unknown): TopicProperties {
-  const schema = record(raw)['inputSchema'] ?? 'EventGridSchema';
-  if (!INPUT_SCHEMAS.includes(schema as EventSchema))
+  const { inputSchema = 'EventGridSchema', inputSchemaMapping } = record(raw);
+  if (!INPUT_SCHEMAS.includes(inputSchema as EventSchema))
     throw refuse.invalid(`inputSchema must be one of ${INPUT_SCHEMAS.join(', ')}.`);
-  return { inputSchema: schema as EventSchema };
+  if (inputSchemaMapping === undefined) return { inputSchema: inputSchema as EventSchema };
+  const { inputSchemaMappingType, properties } = record(inputSchemaMapping);
+  if (inputSchema !== 'CustomInputSchema' || inputSchemaMappingType !== 'Json')
+    throw refuse.invalid('inputSchemaMapping must be of type Json, on a topic with CustomInputSchema.');
+  const mapping = { inputSchemaMappingType, properties: record(properties) as InputSchemaMapping } as const;
+  return { inputSchema, inputSchemaMapping: mapping };
 }
 
 export function pushProperties(raw: unknown, topic: TopicProperties): PushProperties {
@@ -77,8 +96,11 @@ export function pushProperties(raw: unknown, topic: TopicProperties): PushProper
   within('preferredBatchSizeInKilobytes', target.preferredBatchSizeInKilobytes, 1, 1024);
   const policy = record(retryPolicy);
   const schema = (eventDeliverySchema ?? topic.inputSchema) as EventSchema;
-  if (!INPUT_SCHEMAS.includes(schema))
-    throw refuse.invalid(`eventDeliverySchema must be one of ${INPUT_SCHEMAS.join(', ')}.`);
+  if (!DELIVERY_SCHEMAS[topic.inputSchema].includes(schema))
+    throw refuse.invalid(
+      `eventDeliverySchema of a topic with ${topic.inputSchema} must be ${DELIVERY_SCHEMAS[topic.inputSchema].join(' or ')}.`,
+    );
+  checkAttributes(target.deliveryAttributeMappings ?? []);
   if (filter !== undefined) checkFilter(filter as SubscriptionFilter);
   return {
     destination: { endpointType, properties: target },
@@ -125,6 +147,20 @@ export function durationMs(iso: string): number {
     (part) => Number(part ?? 0),
   );
   return (((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000;
+}
+
+/** Custom delivery properties travel as HTTP headers: their names must be tokens, and not Event Grid's own. */
+function checkAttributes(attributes: readonly DeliveryAttribute[]): void {
+  if (attributes.length > MAX_ATTRIBUTES)
+    throw refuse.invalid(`${attributes.length} delivery attributes exceed the limit of ${MAX_ATTRIBUTES}.`);
+  for (const { name, properties, type } of attributes) {
+    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name) || /^aeg-/i.test(name))
+      throw refuse.invalid(`'${name}' cannot be the name of a delivery attribute.`);
+    if ((type === 'Static' ? properties?.value : properties?.sourceField) === undefined)
+      throw refuse.invalid(
+        `The delivery attribute '${name}' has no ${type === 'Static' ? 'value' : 'sourceField'}.`,
+      );
+  }
 }
 
 function checkUrl(url: unknown): void {

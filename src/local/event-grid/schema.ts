@@ -18,6 +18,17 @@ const WIRE_NAME = {
   CustomInputSchema: 'CustomInput',
 } as const;
 
+/** Where an Event Grid property of a custom event comes from; a source field is a path of names joined by dots. */
+export interface CustomMapping {
+  readonly sourceField?: string;
+  readonly defaultValue?: string;
+}
+
+/** `inputSchemaMapping.properties` of a topic with custom input schema. */
+export type InputSchemaMapping = Readonly<
+  Partial<Record<'id' | 'topic' | 'eventTime' | 'eventType' | 'subject' | 'dataVersion', CustomMapping>>
+>;
+
 /** Checks a published body against the input schema of its topic. @throws EventGridError 400 that names property and index. */
 export function parsePublished(
   body: unknown,
@@ -63,11 +74,36 @@ export function eventId(event: GridEvent): string {
   return typeof event['id'] === 'string' ? event['id'] : '';
 }
 
-/** The event as a subscription of that delivery schema receives it. */
+/** A custom event in the Event Grid schema: mapped fields become properties, the whole event the data. */
+export function mapCustomEvent(
+  event: GridEvent,
+  mapping: InputSchemaMapping,
+  fallbacks: GridEvent,
+): GridEvent {
+  const mapped = Object.fromEntries(
+    Object.entries(mapping).flatMap(([property, { sourceField, defaultValue }]) => {
+      const found = sourceField === undefined ? undefined : fieldAt(event, sourceField);
+      const value = found ?? defaultValue;
+      return value === undefined ? [] : [[property, String(value)]];
+    }),
+  );
+  return { ...fallbacks, ...mapped, data: event };
+}
+
+/** Follows a dotted path of exact names. */
+export function fieldAt(event: GridEvent, path: string): unknown {
+  let value: unknown = event;
+  for (const name of path.split('.')) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined;
+    value = (value as GridEvent)[name];
+  }
+  return value;
+}
+
+/** The event as a subscription of that delivery schema receives it; a custom one has been mapped by then. */
 export function toDeliverySchema(event: GridEvent, schema: EventSchema, topicId: string): GridEvent {
   if (schema === 'CloudEventSchemaV1_0') return isCloudEvent(event) ? event : toCloudEvent(event, topicId);
-  if (schema === 'EventGridSchema') return toEventGrid(event, topicId);
-  return event;
+  return isCloudEvent(event) ? event : toEventGrid(event, topicId);
 }
 
 export function isCloudEvent(event: GridEvent): boolean {
@@ -89,15 +125,5 @@ function toCloudEvent(event: GridEvent, topicId: string): GridEvent {
 }
 
 function toEventGrid(event: GridEvent, topicId: string): GridEvent {
-  if (!isCloudEvent(event)) return { ...event, topic: event['topic'] ?? topicId, metadataVersion: '1' };
-  return {
-    id: event['id'],
-    topic: event['source'],
-    subject: event['subject'] ?? '',
-    eventType: event['type'],
-    eventTime: event['time'],
-    dataVersion: '',
-    metadataVersion: '1',
-    data: event['data'],
-  };
+  return { ...event, topic: event['topic'] ?? topicId, metadataVersion: '1' };
 }

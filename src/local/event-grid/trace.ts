@@ -8,7 +8,6 @@ export interface TraceEntry {
     | 'matched'
     | 'unmatched'
     | 'attempt'
-    | 'retry'
     | 'received'
     | 'settled'
     | 'deadLettered'

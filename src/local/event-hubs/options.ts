@@ -1,6 +1,7 @@
 import type { Clock } from '../../util/clock.ts';
 import type { Faults } from '../faults/faults.ts';
 import type { LocalService, ServiceOptions } from '../service.ts';
+import type { AppendedEvent } from './append.ts';
 
 export interface HubDefinition {
   readonly name: string;
@@ -65,5 +66,7 @@ export interface EventHubsService extends LocalService {
   createHub(hub: HubDefinition): void;
   /** Deletes the hub with its events, and detaches its links. False when there was none. */
   deleteHub(name: string): boolean;
+  /** Stores an event without a connection, durably when it returns. @throws Error when there is no such hub. */
+  append(hub: string, event: AppendedEvent): void;
   stats(): EventHubsStats;
 }

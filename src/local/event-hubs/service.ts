@@ -6,6 +6,7 @@ import { seededRandom } from '../../util/random.ts';
 import { type AmqpApplication, SERVICE_LIMITS } from '../amqp/application.ts';
 import { Connection } from '../amqp/connection.ts';
 import { createFaults } from '../faults/faults.ts';
+import { appendEvent } from './append.ts';
 import { Claims } from './authorization.ts';
 import { type Broker, type Peer, wallMs } from './broker.ts';
 import { conditions } from './conditions.ts';
@@ -61,6 +62,7 @@ export async function startEventHubs(options: EventHubsOptions = {}): Promise<Ev
       broker.namespace.create(hub);
     },
     deleteHub: (name) => broker.namespace.delete(name),
+    append: (hub, event) => appendEvent(broker, hub, event),
     stats: () => statsOf(broker, connections.size),
     async stop() {
       if (stopping.signal.aborted) return;
