@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { startLiveView } from '../src/cli/live.ts';
-import { cosmosOptions, eventHubsOptions, opt } from '../src/cli/options.ts';
+import { cosmosOptions, eventHubsOptions, opt, untilIdleOption } from '../src/cli/options.ts';
 import type { CosmosTarget, EventHubsTarget } from '../src/config/targets.ts';
 import { parseRuBudget } from '../src/cosmos/writer/ru-budget.ts';
 import { parseStartFrom } from '../src/eventhubs/processor-position.ts';
@@ -171,11 +171,7 @@ const options = {
     description: 'end when everything the hub holds now is stored',
     ...ending,
   }),
-  untilIdle: opt.durationMs({
-    flags: '--until-idle <duration>',
-    description: 'end after this time without events',
-    ...ending,
-  }),
+  untilIdle: untilIdleOption(ending.group, '1s'),
   deadLetter: opt.text({
     flags: '--dead-letter <where>',
     description: 'events that cannot be stored: a file, cosmos:<container> or hub:<name>',

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { formatCount } from '../src/cache/text.ts';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { startLiveView } from '../src/cli/live.ts';
-import { cosmosOptions, opt, redisOptions, yesOption } from '../src/cli/options.ts';
+import { cosmosOptions, opt, redisOptions, untilIdleOption, yesOption } from '../src/cli/options.ts';
 import type { CosmosConnection } from '../src/cosmos/client.ts';
 import { createStageRecorder, type RecordingStage } from '../src/metrics/stage-recorder.ts';
 import type { FeedSink } from '../src/pipeline/feed-sink.ts';
@@ -61,11 +61,7 @@ const options = {
     description: 'see deletes too (needs a change feed policy on the container)',
     ...reading,
   }),
-  untilIdle: opt.flag({
-    flags: '--until-idle',
-    description: 'stop when everything that is there has been applied',
-    ...reading,
-  }),
+  untilIdle: untilIdleOption(reading.group, '0s'),
   poll: opt.durationMs({
     flags: '--poll <duration>',
     description: 'longest wait between requests of an idle range',
@@ -110,7 +106,7 @@ export const command = defineCommand({
   options,
   async run(values, context): Promise<ExitCode> {
     const { clock, signal, terminal } = context;
-    if (values.processor !== undefined && (values.resume !== undefined || values.untilIdle))
+    if (values.processor !== undefined && (values.resume !== undefined || values.untilIdle !== undefined))
       throw usageError('--processor keeps its position in leases and runs until it is stopped');
     const start = parseFeedStart(values.from, clock.epochMicros() / 1000);
     const { cosmos: cosmosTarget, redis, local } = await context.targets(['cosmos', 'redis']);
@@ -210,7 +206,7 @@ async function run(
     pollMs: values.poll,
     clock,
     signal,
-    ...(values.untilIdle && { untilIdleMs: 0 }),
+    ...(values.untilIdle !== undefined && { untilIdleMs: values.untilIdle }),
   });
   await tailFeed(feed, {
     sinks: [sink],

@@ -1,5 +1,5 @@
 import type { OptionValues } from '../src/cli/command.ts';
-import { cosmosOptions, eventGridOptions, opt, seedOption } from '../src/cli/options.ts';
+import { cosmosOptions, eventGridOptions, opt, seedOption, untilIdleOption } from '../src/cli/options.ts';
 import { parseFeedFilter } from '../src/pipeline/feed-filter.ts';
 import { parseFeedStart } from '../src/pipeline/feed-start.ts';
 
@@ -67,11 +67,7 @@ export const options = {
     description: 'go on from the position in this file, and keep it there; moved after Event Grid accepted',
     ...feed,
   }),
-  untilIdle: opt.flag({
-    flags: '--until-idle',
-    description: 'stop when everything that is there has been published',
-    ...feed,
-  }),
+  untilIdle: untilIdleOption(feed.group, '0s'),
   filter: opt.custom((text) => parseFeedFilter(text), {
     flags: '--filter <expression>',
     description: `only changes for which this holds, e.g. 'type == "TEMP" && value > 10'`,

@@ -131,7 +131,7 @@ async function publishFeed(
       pollMs: values.poll,
       clock,
       signal,
-      ...(values.untilIdle && { untilIdleMs: 0 }),
+      ...(values.untilIdle !== undefined && { untilIdleMs: values.untilIdle }),
     });
     const types = new Set(values.includeType);
     const sink = feedSink.eventGridSink({

@@ -1,5 +1,5 @@
 import type { OptionValues } from '../src/cli/command.ts';
-import { cosmosOptions, eventGridOptions, opt } from '../src/cli/options.ts';
+import { cosmosOptions, eventGridOptions, opt, untilIdleOption } from '../src/cli/options.ts';
 import { parseRuBudget } from '../src/cosmos/writer/ru-budget.ts';
 
 const endpoint = { group: 'Webhook:' } as const;
@@ -155,11 +155,7 @@ export const options = {
     description: 'end when this many different events are stored',
     ...ending,
   }),
-  untilIdle: opt.durationMs({
-    flags: '--until-idle <duration>',
-    description: 'end after this time without events',
-    ...ending,
-  }),
+  untilIdle: untilIdleOption(ending.group, '1s'),
   ...cosmosOptions,
   container: opt.text({
     flags: '--container <id>',

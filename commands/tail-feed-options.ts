@@ -1,5 +1,12 @@
 import type { OptionValues } from '../src/cli/command.ts';
-import { cosmosOptions, eventHubsOptions, opt, redisOptions, yesOption } from '../src/cli/options.ts';
+import {
+  cosmosOptions,
+  eventHubsOptions,
+  opt,
+  redisOptions,
+  untilIdleOption,
+  yesOption,
+} from '../src/cli/options.ts';
 import { parseFeedFilter } from '../src/pipeline/feed-filter.ts';
 import { parseFeedFormat } from '../src/pipeline/feed-format.ts';
 import { FEED_SINKS } from '../src/pipeline/feed-sinks.ts';
@@ -24,11 +31,7 @@ export const options = {
     ...reading,
   }),
   num: opt.integer({ flags: '-n, --num <count>', description: 'stop after this many changes', ...reading }),
-  untilIdle: opt.flag({
-    flags: '--until-idle',
-    description: 'stop when everything that is there has been read',
-    ...reading,
-  }),
+  untilIdle: untilIdleOption(reading.group, '0s'),
   filter: opt.custom((text) => parseFeedFilter(text), {
     flags: '--filter <expression>',
     description: `only changes for which this holds, e.g. 'type == "TEMP" && value > 10'`,

@@ -71,7 +71,7 @@ async function tail(values: Values, context: CommandContext): Promise<ExitCode> 
 }
 
 function check(values: Values): void {
-  if (values.processor && (values.resume || values.num !== undefined || values.untilIdle))
+  if (values.processor && (values.resume || values.num !== undefined || values.untilIdle !== undefined))
     throw usageError(
       '--processor keeps its position in leases and runs until it is stopped: leave out --resume, --num and --until-idle',
     );
@@ -158,7 +158,7 @@ async function follow(
   const feed = await openChangeFeed(connection, {
     ...readOptions(values, context),
     start: stored === undefined ? startOf(values, context) : { continuation: stored },
-    ...(values.untilIdle ? { untilIdleMs: 0 } : {}),
+    ...(values.untilIdle === undefined ? {} : { untilIdleMs: values.untilIdle }),
     onRetry: (range, reason, delayMs) =>
       terminal.note(`range ${rangeLabel(range)}: ${reason}; again in ${formatDurationMs(delayMs)}`),
   });

@@ -16,6 +16,8 @@ export interface OptionSpec<T> {
   readonly group?: string;
   /** The flag may be given several times; the value is then an array. */
   readonly repeatable?: boolean;
+  /** Value of a flag whose value is optional (`--until-idle [duration]`) when it stands alone; as the user would type it. */
+  readonly bare?: string;
   /** The flag names a file (- for stdin) that holds the value; the environment holds the value itself. */
   readonly secret?: boolean;
   /** Throws an Error whose message shows the expected form. */

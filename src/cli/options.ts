@@ -65,6 +65,15 @@ export const seedOption = opt.integer({
   group: 'Load:',
 });
 
+/** Ends a command that would follow for ever; `bare` is the wait when the flag stands alone. */
+export const untilIdleOption = (group: string, bare: string) =>
+  opt.durationMs({
+    flags: '--until-idle [duration]',
+    description: `stop when everything that is there is done and nothing came for this long (alone: ${bare})`,
+    bare,
+    group,
+  });
+
 export const yesOption = opt.flag({ flags: '--yes', description: 'do not ask before acting' });
 
 /** Options that name the services; `context.targets()` reads their values. Spread the sets a command needs. */

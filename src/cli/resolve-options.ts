@@ -64,6 +64,8 @@ function fromFlag(
   cwd: string,
 ): ResolvedOption {
   const source = spec.flags.split(/[ ,]+/).find((word) => word.startsWith('--')) ?? spec.flags;
+  if (flag === true && spec.bare !== undefined)
+    return { value: parsed(spec, spec.bare, source, 'E_USAGE'), origin: 'flag', source };
   if (typeof flag === 'boolean') return { value: flag, origin: 'flag', source };
   const text = spec.secret && typeof flag === 'string' ? readSecret(flag, cwd, source) : flag;
   return { value: parsed(spec, text, source, 'E_USAGE'), origin: 'flag', source };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { defineCommand } from '../../src/cli/command.ts';
-import { eventHubsOptions, opt, yesOption } from '../../src/cli/options.ts';
+import { eventHubsOptions, opt, untilIdleOption, yesOption } from '../../src/cli/options.ts';
 import type { Manifest } from '../../src/cli/run.ts';
 import { ExitCode, PipeError } from '../../src/util/errors.ts';
 import { cli } from '../helpers/cli.ts';
@@ -22,6 +22,7 @@ const probe = defineCommand({
     }),
     stages: opt.text({ flags: '--stages <list>', description: 'stages', repeatable: true }),
     ledger: opt.flag({ flags: '--no-ledger', description: 'keep no ledger' }),
+    untilIdle: untilIdleOption('Ending:', '2s'),
     yes: yesOption,
   },
   async run(options, { terminal, operands, rest }) {
@@ -176,4 +177,10 @@ it('suggests the nearest command and rejects unknown flags and targets', async (
   const { code, stderr } = await probing(['--target', 'nowhere']);
   expect(code).toBe(2);
   expect(stderr).toContain('unknown target "nowhere" (known: local, env)');
+});
+
+it('takes a flag with an optional value with and without one', async () => {
+  expect(await optionValue('untilIdle', [])).toBeUndefined();
+  expect(await optionValue('untilIdle', ['--until-idle'])).toBe(2_000);
+  expect(await optionValue('untilIdle', ['--until-idle', '5s'])).toBe(5_000);
 });
