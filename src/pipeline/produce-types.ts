@@ -64,6 +64,8 @@ export interface ProduceOptions {
   readonly shard?: { readonly index: number; readonly count: number };
   /** Threads to spread the partitions over. */
   readonly workers?: number;
+  /** Keep even one share off the calling thread, so that nothing that happens there can delay arrivals. */
+  readonly ownThread?: boolean;
   readonly idempotent?: boolean;
   /** Sends through the public batches of the SDK only. */
   readonly publicApiOnly?: boolean;

@@ -18,7 +18,7 @@ export async function produce(options: ProduceOptions): Promise<ProduceResult> {
   const scheduling = new Histogram();
   const workers = options.workers ?? 1;
   const shares =
-    workers > 1
+    workers > 1 || options.ownThread === true
       ? await produceOnWorkers(options, workers, scheduling)
       : [await produceShare({ ...options, scheduling })];
   return join(shares, scheduling);

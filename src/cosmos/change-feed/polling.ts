@@ -20,7 +20,7 @@ export function nextPollMs(previousMs: number, fill: PageFill, { minMs, maxMs }:
   return Math.min(maxMs, Math.max(minMs, previousMs * 2));
 }
 
-/** Intervals from the one number that users choose: the longest wait on an idle range. */
-export function pollIntervals(maxMs: number): PollIntervals {
-  return { minMs: Math.min(10, maxMs), maxMs };
+/** Intervals from the number that users choose: the longest wait on an idle range. */
+export function pollIntervals(maxMs: number, minMs = 10): PollIntervals {
+  return { minMs: Math.min(minMs, maxMs), maxMs };
 }

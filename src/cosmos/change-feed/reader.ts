@@ -27,6 +27,8 @@ export interface ChangeFeedOptions {
   readonly ranges?: readonly FeedRange[];
   /** Longest wait between two requests of an idle range, default 500 ms: the latency of a change after silence. */
   readonly pollMs?: number;
+  /** Shortest wait after a page that was not full, default 10 ms: fewer and fuller pages cost less, and come later. */
+  readonly minPollMs?: number;
   readonly clock?: Clock;
   /** Ends the reading after the pages that are being handled. */
   readonly signal?: AbortSignal;
@@ -140,7 +142,7 @@ function createChangeFeed(
       position: state.position,
       start,
       pageSize: options.pageSize ?? 1000,
-      poll: pollIntervals(options.pollMs ?? 500),
+      poll: pollIntervals(options.pollMs ?? 500, options.minPollMs),
       clock,
       signal,
       async onPage(page) {
