@@ -10,7 +10,9 @@ import {
 } from '../src/config/local-state.ts';
 import { askStack } from '../src/local/admin-client.ts';
 import type { HubDefinition, LocalStack } from '../src/local/index.ts';
+import { parseRedisChoice } from '../src/local/redis/choice.ts';
 import { ExitCode, PipeError, usageError } from '../src/util/errors.ts';
+import { redact } from '../src/util/secret.ts';
 
 const addresses = { group: 'Addresses:' } as const;
 const stack = { group: 'Stack:' } as const;
@@ -64,6 +66,12 @@ const options = {
     repeatable: true,
     ...stack,
   }),
+  redis: opt.custom(parseRedisChoice, {
+    flags: '--redis <server>',
+    description: 'embedded, auto (redis-server or valkey-server of the PATH), or the URL of a running server',
+    fallback: 'embedded',
+    ...stack,
+  }),
   throughputUnits: opt.integer({
     flags: '--throughput-units <n>',
     description:
@@ -114,6 +122,7 @@ export const command = defineCommand({
   examples: [
     'cosmos-pipe local',
     'cosmos-pipe local --data ./pipe-data --throughput-units 4',
+    'cosmos-pipe local --redis auto',
     'cosmos-pipe local -- npm test',
     'eval "$(cosmos-pipe local env)"',
     'cosmos-pipe local faults add cosmos:throttle=5%',
@@ -165,6 +174,7 @@ async function start(values: Values, free: boolean): Promise<LocalStack> {
         admin: port(values.adminPort),
       },
       seed: values.seed,
+      redis: values.redis,
       faults: values.fault,
       eventGridTimeScale: values.eventGridTimeScale,
       ...(values.data !== undefined && { dataDir: values.data }),
@@ -256,7 +266,7 @@ function welcome({ environment, adminUrl, dataDir }: LocalState, version: string
     '',
     `  Event Hubs   amqp://${hubs}`,
     `  Cosmos DB    ${environment['COSMOS_ENDPOINT']}`,
-    `  Redis        ${environment['REDIS_URL']}`,
+    `  Redis        ${redact(environment['REDIS_URL'] ?? '')}`,
     `  Event Grid   ${environment['EVENTGRID_TOPIC_ENDPOINT']}`,
     `  Admin        ${adminUrl}  /health /stats /faults`,
     '',

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { CosmosService } from './cosmos/index.ts';
 import type { EventGridService } from './event-grid/index.ts';
 import type { EventHubsService } from './event-hubs/index.ts';
+import type { ForeignRedis } from './redis/choice.ts';
 import type { RedisService } from './redis/index.ts';
 import type { StackFaults } from './stack-faults.ts';
 
@@ -12,7 +13,7 @@ export interface AdminOptions {
   readonly faults: StackFaults;
   readonly eventHubs: EventHubsService;
   readonly cosmos: CosmosService;
-  readonly redis: RedisService;
+  readonly redis: RedisService | ForeignRedis;
   readonly eventGrid: EventGridService;
 }
 
@@ -64,7 +65,7 @@ async function answer(options: AdminOptions, request: IncomingMessage): Promise<
         {
           eventHubs: eventHubs.stats(),
           cosmos: cosmos.stats(),
-          redis: redis.stats(),
+          redis: await redis.stats(),
           eventGrid: eventGrid.stats(),
         },
       ];

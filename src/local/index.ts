@@ -10,6 +10,7 @@ import { type EventGridService, startEventGrid } from './event-grid/index.ts';
 import { type EventHubsService, type HubDefinition, startEventHubs } from './event-hubs/index.ts';
 import { createFaults, type Faults } from './faults/faults.ts';
 import { FAULT_KINDS, type FaultService } from './faults/grammar.ts';
+import { type ForeignRedis, startForeignRedis } from './redis/choice.ts';
 import { type RedisService, startRedis } from './redis/index.ts';
 import type { LocalService } from './service.ts';
 import { createStackFaults, type StackFaults } from './stack-faults.ts';
@@ -25,6 +26,8 @@ export interface LocalOptions {
   readonly hubs?: readonly HubDefinition[];
   /** Ingress and egress limits of the Event Hubs namespace, in throughput units; unlimited when absent. */
   readonly throughputUnits?: number;
+  /** `embedded` (default), `auto` for the redis-server or valkey-server of the PATH, or the URL of a running server. */
+  readonly redis?: string;
   /** Length of an Event Grid second in real seconds: 0.001 runs its day of retries in 86 s. Default 1. */
   readonly eventGridTimeScale?: number;
   /** Fault specifications to begin with, e.g. `cosmos:throttle=5%`. */
@@ -42,7 +45,7 @@ export interface LocalStack {
   readonly environment: Readonly<Record<string, string>>;
   readonly eventHubs: EventHubsService;
   readonly cosmos: CosmosService;
-  readonly redis: RedisService;
+  readonly redis: RedisService | ForeignRedis;
   readonly eventGrid: EventGridService;
   readonly faults: StackFaults;
   /** Base URL of /health, /stats, /faults and /split. */
@@ -56,7 +59,14 @@ export interface LocalStack {
  * @throws PipeError E_PORT_IN_USE that names the service and its port; E_CONFIG when another stack has the data folder.
  */
 export async function startLocal(options: LocalOptions = {}): Promise<LocalStack> {
-  const { host = '127.0.0.1', ports = {}, dataDir, clock = systemClock, seed = 1 } = options;
+  const {
+    host = '127.0.0.1',
+    ports = {},
+    dataDir,
+    clock = systemClock,
+    seed = 1,
+    redis: redisChoice = 'embedded',
+  } = options;
   const unlock = dataDir === undefined ? undefined : lockDataDir(dataDir);
   const faultsOf = Object.fromEntries(
     (Object.keys(FAULT_KINDS) as FaultService[]).map((service, index) => [
@@ -64,7 +74,7 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalStack
       createFaults(service, { random: seededRandom(seed + index), clock }),
     ]),
   ) as Record<FaultService, Faults>;
-  const faults = createStackFaults(faultsOf);
+  const faults = createStackFaults(faultsOf, redisChoice === 'embedded' ? [] : ['redis']);
   const started: { stop(): Promise<void> }[] = [];
   const stop = async (): Promise<void> => {
     faults.clear();
@@ -102,7 +112,14 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalStack
       start('cosmos', ports.cosmos ?? 0, (common) =>
         startCosmos({ ...common, clock, faults: faultsOf.cosmos }),
       ),
-      start('redis', ports.redis ?? 0, (common) => startRedis({ ...common, clock, faults: faultsOf.redis })),
+      start(
+        'redis',
+        ports.redis ?? 0,
+        (common): Promise<RedisService | ForeignRedis> =>
+          redisChoice === 'embedded'
+            ? startRedis({ ...common, clock, faults: faultsOf.redis })
+            : startForeignRedis(redisChoice, common),
+      ),
       start('event-grid', ports.eventGrid ?? 0, (common) =>
         startEventGrid({
           ...common,
@@ -120,7 +137,7 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalStack
     if (failed !== undefined) throw failed.reason;
     const [eventHubs, cosmos, redis, eventGrid] = settled.map(
       (result) => (result as PromiseFulfilledResult<LocalService>).value,
-    ) as [EventHubsService, CosmosService, RedisService, EventGridService];
+    ) as [EventHubsService, CosmosService, RedisService | ForeignRedis, EventGridService];
     const admin = await start('admin', ports.admin ?? 0, ({ port }) =>
       startAdmin({ host, port, faults, eventHubs, cosmos, redis, eventGrid }),
     );

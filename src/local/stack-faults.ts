@@ -9,10 +9,21 @@ export interface StackFaults {
   list(): readonly FaultStatus[];
 }
 
-export function createStackFaults(services: Readonly<Record<FaultService, Faults>>): StackFaults {
+/** `foreign` names services that are not ours to disturb. */
+export function createStackFaults(
+  services: Readonly<Record<FaultService, Faults>>,
+  foreign: readonly FaultService[] = [],
+): StackFaults {
   const all = Object.values(services);
   return {
-    add: (spec) => void services[parseFault(spec).service].add(spec),
+    add(spec) {
+      const { service } = parseFault(spec);
+      if (foreign.includes(service))
+        throw new RangeError(
+          `cannot disturb ${service} with "${spec}": only an embedded server takes faults`,
+        );
+      services[service].add(spec);
+    },
     clear: () => {
       for (const faults of all) faults.clear();
     },

@@ -2,6 +2,9 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { openCache } from '../../src/cache/connection.ts';
+import { findRealRedis } from '../../src/local/redis/real-server.ts';
+import { Secret } from '../../src/util/secret.ts';
 import { cli, spawnCli } from '../helpers/cli.ts';
 import { eventually } from '../helpers/eventually.ts';
 
@@ -97,4 +100,56 @@ it('runs a command against a fresh stack and returns its exit code', async () =>
   const script = 'process.exit(process.env.COSMOS_ENDPOINT && process.env.REDIS_URL ? 7 : 1)';
   const { code } = await spawnCli(['local', '--', process.execPath, '-e', script], { cwd: folder }).done;
   expect(code).toBe(7);
+});
+
+const noRedis = findRealRedis() === undefined ? ' (skipped: no redis-server or valkey-server on PATH)' : '';
+
+it.skipIf(noRedis !== '')(
+  `runs the real Redis server of the PATH, which keeps its keys${noRedis}`,
+  async () => {
+    const data = join(folder, 'data');
+    const stack = await startStack('--redis', 'auto', '--data', data);
+    expect((await cli(['local', 'faults', 'add', 'redis:reset'], { cwd: folder })).stderr).toContain(
+      'only an embedded server takes faults',
+    );
+    const { environment } = JSON.parse(readFileSync(stateFile(), 'utf8'));
+    const target = { url: new Secret(environment.REDIS_URL) };
+    const cache = await openCache(target);
+    expect(await cache.client.info('server')).toContain('process_supervised');
+    await cache.client.set('kept', '1');
+    cache.dispose();
+    const stats = JSON.parse((await cli(['local', 'stats', '--json'], { cwd: folder })).stdout);
+    expect(stats.redis).toMatchObject({ server: findRealRedis(), keys: 1 });
+
+    const second = spawnCli([
+      'local',
+      '--redis',
+      environment.REDIS_URL,
+      '--',
+      process.execPath,
+      '-p',
+      'process.env.REDIS_URL',
+    ]);
+    expect(await second.done).toMatchObject({ code: 0 });
+    stack.child.kill('SIGINT');
+    await stack.done;
+    await expect(openCache(target)).rejects.toMatchObject({ code: 'E_UNREACHABLE' });
+
+    const again = await startStack('--redis', 'auto', '--data', data);
+    const after = JSON.parse((await cli(['local', 'stats', '--json'], { cwd: folder })).stdout);
+    expect(after.redis.keys).toBe(1);
+    again.child.kill('SIGINT');
+    await again.done;
+  },
+);
+
+it('says when the given Redis server cannot be reached, and what a choice looks like', async () => {
+  const refused = await cli(['local', '--free-ports', '--no-state', '--redis', 'redis://:pw@127.0.0.1:1'], {
+    cwd: folder,
+  });
+  expect(refused.code).toBe(3);
+  expect(refused.stderr).toContain('cannot reach Redis at 127.0.0.1:1 (ECONNREFUSED) [E_UNREACHABLE]');
+  const unknown = await cli(['local', '--redis', 'memcached'], { cwd: folder });
+  expect(unknown.code).toBe(2);
+  expect(unknown.stderr).toContain('expected embedded, auto or a redis:// URL, got "memcached"');
 });
