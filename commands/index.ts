@@ -7,6 +7,11 @@ export const manifest: Manifest = {
     group: 'Develop:',
     load: () => import('./local.ts'),
   },
+  doctor: {
+    summary: 'check Node, configuration, services, clock and limits',
+    group: 'Develop:',
+    load: () => import('./doctor.ts'),
+  },
   events: {
     summary: 'trace events through the local Event Grid, list and replay dead letters',
     group: 'Develop:',

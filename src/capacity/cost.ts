@@ -1,4 +1,5 @@
 import { figure, type Sheet } from './sheet.ts';
+import { amount } from './text.ts';
 
 /** How Event Hubs is bought. */
 export type HubPurchase =
@@ -70,12 +71,12 @@ function hubItems({ hub, eventsPerHour, eventBytes }: Usage, sheet: Sheet): Cost
         {
           name: 'Event Hubs throughput units',
           perHour: hub.throughputUnits * unit,
-          why: `${count(hub.throughputUnits)} x ${unit} an hour`,
+          why: `${amount(hub.throughputUnits)} x ${unit} an hour`,
         },
         {
           name: 'Event Hubs ingress events',
           perHour: (billed / 1e6) * million,
-          why: `${count(billed / 1e6)} million an hour x ${million}`,
+          why: `${amount(billed / 1e6)} million an hour x ${million}`,
         },
       ];
     }
@@ -85,7 +86,7 @@ function hubItems({ hub, eventsPerHour, eventBytes }: Usage, sheet: Sheet): Cost
         {
           name: 'Event Hubs processing units',
           perHour: hub.processingUnits * unit,
-          why: `${count(hub.processingUnits)} x ${unit} an hour`,
+          why: `${amount(hub.processingUnits)} x ${unit} an hour`,
         },
       ];
     }
@@ -95,7 +96,7 @@ function hubItems({ hub, eventsPerHour, eventBytes }: Usage, sheet: Sheet): Cost
         {
           name: 'Event Hubs capacity units',
           perHour: hub.capacityUnits * unit,
-          why: `${count(hub.capacityUnits)} x ${unit} an hour`,
+          why: `${amount(hub.capacityUnits)} x ${unit} an hour`,
         },
       ];
     }
@@ -107,7 +108,7 @@ function storeItems({ store, storedGb }: Usage, sheet: Sheet): CostItem[] {
   const storage = {
     name: 'Cosmos DB storage',
     perHour: (storedGb * perGb) / HOURS_PER_MONTH,
-    why: `${count(storedGb)} GB x ${perGb} a month`,
+    why: `${amount(storedGb)} GB x ${perGb} a month`,
   };
   switch (store.mode) {
     case 'provisioned': {
@@ -116,7 +117,7 @@ function storeItems({ store, storedGb }: Usage, sheet: Sheet): CostItem[] {
         {
           name: 'Cosmos DB provisioned throughput',
           perHour: (store.ruPerSecond / 100) * price,
-          why: `${count(store.ruPerSecond)} RU/s x ${price} per 100 an hour`,
+          why: `${amount(store.ruPerSecond)} RU/s x ${price} per 100 an hour`,
         },
         storage,
       ];
@@ -127,7 +128,7 @@ function storeItems({ store, storedGb }: Usage, sheet: Sheet): CostItem[] {
         {
           name: 'Cosmos DB autoscale throughput',
           perHour: (store.billedRuPerSecond / 100) * price,
-          why: `${count(store.billedRuPerSecond)} RU/s billed in the mean hour x ${price} per 100`,
+          why: `${amount(store.billedRuPerSecond)} RU/s billed in the mean hour x ${price} per 100`,
         },
         storage,
       ];
@@ -138,14 +139,10 @@ function storeItems({ store, storedGb }: Usage, sheet: Sheet): CostItem[] {
         {
           name: 'Cosmos DB serverless',
           perHour: (store.ruPerHour / 1e6) * price,
-          why: `${count(store.ruPerHour / 1e6)} million RU an hour x ${price}`,
+          why: `${amount(store.ruPerHour / 1e6)} million RU an hour x ${price}`,
         },
         storage,
       ];
     }
   }
-}
-
-function count(value: number): string {
-  return value.toLocaleString('en-US', { maximumFractionDigits: value < 100 ? 2 : 0 });
 }

@@ -1,4 +1,5 @@
 import type { StageSummary } from '../metrics/stage-recorder.ts';
+import { formatDurationMs } from '../util/duration.ts';
 import type { RuReport } from './run-report.ts';
 
 /** The stage that limits the pipeline, and the figures that say so. */
@@ -66,7 +67,7 @@ function largestDelay(stages: readonly StageSummary[]): Bottleneck | undefined {
   const total = measured.at(-1)?.latency.p50Ms ?? 0;
   if (stage === undefined || total === 0) return undefined;
   const share = Math.round(((added[worst] as number) / total) * 100);
-  const part = `${milliseconds(added[worst] as number)} of ${milliseconds(total)} at the median (${share}%)`;
+  const part = `${formatDurationMs(added[worst] as number)} of ${formatDurationMs(total)} at the median (${share}%)`;
   return {
     stage: stage.name,
     reason: 'latency',
@@ -82,20 +83,20 @@ function backlogAtEndOfLoad(
   before: StageSummary,
   stage: StageSummary,
 ): { readonly events: number; readonly share: number } {
-  const lastBusy = before.series.done.findLastIndex((done) => done > 0);
-  const offsetSlots = Math.round(
-    (before.startedMicros - stage.startedMicros) / 1000 / stage.series.intervalMs,
-  );
-  const given = sumTo(before.series.done, lastBusy);
-  const finished = sumTo(stage.series.done, lastBusy + offsetSlots);
+  const { done, intervalMs } = before.series;
+  const untilMs = (done.findLastIndex((count) => count > 0) + 1) * intervalMs;
+  const given = countUntil(before, untilMs);
+  const finished = countUntil(stage, untilMs + (before.startedMicros - stage.startedMicros) / 1000);
   const events = Math.max(0, given - finished);
   return { events, share: given === 0 ? 0 : events / given };
 }
 
-function sumTo(values: readonly number[], last: number): number {
-  let sum = 0;
-  for (let index = 0; index <= last && index < values.length; index += 1) sum += values[index] as number;
-  return sum;
+/** What a stage finished until `untilMs` after its start; the slots of a stage that worked longer may be wider. */
+function countUntil({ series: { done, intervalMs } }: StageSummary, untilMs: number): number {
+  return done.reduce((sum, count, slot) => {
+    const share = Math.min(1, Math.max(0, untilMs / intervalMs - slot));
+    return sum + count * share;
+  }, 0);
 }
 
 function indexOfMax(values: readonly number[]): number {
@@ -104,8 +105,4 @@ function indexOfMax(values: readonly number[]): number {
 
 function count(value: number): string {
   return Math.round(value).toLocaleString('en-US');
-}
-
-function milliseconds(ms: number): string {
-  return `${ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
 }

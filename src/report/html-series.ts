@@ -48,7 +48,8 @@ export function backlogOf({ stages }: RunReport): Timeline {
   const last = stages.at(-1);
   if (first === undefined || last === undefined) return { intervalMs: 1000, values: [] };
   const { intervalMs } = first.series;
-  const length = slotsOf(stages);
+  const endMs = Math.max(0, ...stages.map(({ series }) => series.done.length * series.intervalMs));
+  const length = Math.ceil(endMs / intervalMs);
   const values: number[] = [];
   let due = 0;
   let done = 0;
@@ -80,10 +81,6 @@ export function ruTimeline(ru: RuReport): {
     charge: coarsen(perSecond(totals, ru.intervalMs), 'max'),
     throttledAt: values.flatMap((count, slot) => (count > 0 ? [((slot + 0.5) * intervalMs) / 1000] : [])),
   };
-}
-
-function slotsOf(stages: readonly StageSummary[]): number {
-  return Math.max(0, ...stages.map(({ series }) => series.done.length));
 }
 
 /** What a stage finished between two moments after `zeroMicros`; its own slots may start later or be wider. */

@@ -1,3 +1,4 @@
+import type { Cost } from '../capacity/cost.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
 import type { Anomaly, AnomalyKind, Verdict } from '../pipeline/verify.ts';
 import { formatDurationMs } from '../util/duration.ts';
@@ -6,6 +7,7 @@ import { metricsOf } from './metrics.ts';
 import type { RunReport, RuReport } from './run-report.ts';
 import { formatTable } from './table.ts';
 import type { ThresholdResult } from './thresholds.ts';
+import { wrap } from './wrap.ts';
 
 export type Paint = (style: 'green' | 'red' | 'yellow' | 'bold' | 'dim', text: string) => string;
 
@@ -34,10 +36,11 @@ export function renderText(report: RunReport, paint: Paint = plain): string {
       ? [heading(`RESULTS, ${formatDurationMs(report.durationMs)}`, paint), ...stageLines(report)]
       : [],
     ru === undefined ? [] : [heading('COSMOS DB', paint), ...ruLines(ru)],
+    report.cost === undefined ? [] : [heading('COST', paint), ...costLines(report.cost)],
     verdict === undefined ? [] : [heading('DELIVERY', paint), ...deliveryLines(verdict, paint)],
     bottleneck === undefined
       ? []
-      : [heading('BOTTLENECK', paint), ...wrap(bottleneck.sentence).map((line) => `    ${line}`)],
+      : [heading('BOTTLENECK', paint), ...wrap(bottleneck.sentence, TEXT_WIDTH).map((line) => `    ${line}`)],
     report.valid ? keptUpLines(report, paint) : [],
   ];
   return sections
@@ -65,8 +68,8 @@ function doubtLines(report: RunReport, paint: Paint): string[] {
   ];
 }
 
-function keptUpLines({ load, process }: RunReport, paint: Paint): string[] {
-  if (load === undefined) return [];
+function keptUpLines({ kind, load, process }: RunReport, paint: Paint): string[] {
+  if (load === undefined || kind === 'simulate') return [];
   const delay =
     process === undefined ? '' : `, event-loop delay p99 ${formatDurationMs(process.eventLoopDelayP99Ms)}`;
   return [
@@ -145,6 +148,19 @@ function ruLines(ru: RuReport): string[] {
   return formatTable(rows, { indent: 4, left: [0, 1, 2, 3] });
 }
 
+function costLines({ currency, items, perHour, perMillionEvents, perMonth, prices, run }: Cost): string[] {
+  const money = (amount: number): string =>
+    amount.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: amount < 1 ? 3 : 2 });
+  const rows = [
+    ...items.map(({ name, perHour: amount, why }) => [name, money(amount), why]),
+    ['together', money(perHour), `${currency} an hour`],
+    ['', money(run), 'for this run'],
+    ['', money(perMonth), 'a month'],
+    ['', money(perMillionEvents), 'per million events'],
+  ];
+  return [...formatTable(rows, { indent: 4, left: [0, 2] }), `    ${prices}`];
+}
+
 /** Share of the hottest partition key range against the fair share. */
 function hottestRange({ ranges }: RuReport): string[][] {
   const named = Object.entries(ranges).filter(([id]) => id !== '*');
@@ -159,6 +175,7 @@ function hottestRange({ ranges }: RuReport): string[][] {
 function deliveryLines(verdict: Verdict, paint: Paint): string[] {
   const found = verdict.places.map(({ place, events }) => `${PLACE_LABELS[place]} ${formatCount(events)}`);
   const redelivered = verdict.places.find(({ place }) => place === 'feed')?.redelivered ?? 0;
+  const rewritten = Math.max(0, ...verdict.places.map((place) => place.rewritten));
   const mark = verdict.ok ? paint('green', '✓') : paint('red', '✗');
   const injected = Object.entries(verdict.injected).map(([kind, count]) => `${kind} ${formatCount(count)}`);
   return [
@@ -166,6 +183,9 @@ function deliveryLines(verdict: Verdict, paint: Paint): string[] {
     `  ${mark} ${anomalySummary(verdict)}   (per partition key)`,
     ...(redelivered > 0
       ? [`    delivered again by the feed: ${formatCount(redelivered)}, each an overwrite`]
+      : []),
+    ...(rewritten > 0
+      ? [`    written again before they were first read: ${formatCount(rewritten)}, their order is unknown`]
       : []),
     ...(injected.length > 0 ? [`    injected on purpose: ${injected.join('   ')}`] : []),
     ...(verdict.ledger === 'incomplete'
@@ -189,14 +209,4 @@ export function anomalyLine(anomaly: Anomaly): string {
       ? `item ${id}`
       : `${key} #${sequence}${untilSequence === undefined ? '' : ` to #${untilSequence}`}`;
   return `${ANOMALY_LABELS[kind]}: ${event}, last seen in ${lastSeen}: ${detail}`;
-}
-
-function wrap(text: string): string[] {
-  const lines = [''];
-  for (const word of text.split(' ')) {
-    const line = lines.at(-1) as string;
-    if (line.length > 0 && line.length + word.length + 1 > TEXT_WIDTH) lines.push(word);
-    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
-  }
-  return lines;
 }

@@ -39,7 +39,7 @@ it('renders a report for a terminal of 80 columns', () => {
 
       BOTTLENECK
 
-        every stage kept up; ingest adds most of the delay, 52 ms of 89 ms at the
+        every stage kept up; ingest adds most of the delay, 52ms of 89ms at the
         median (58%)
 
       ✓ the generator kept up: 0 dropped, 0 late arrivals, event-loop delay p99 4.2ms"
@@ -75,7 +75,7 @@ it('renders Markdown', () => {
 
     **70,000 RU**, 7 RU/write, 7,778 RU/s of 10,000 (77.8%), 0 throttled
 
-    Bottleneck: every stage kept up; ingest adds most of the delay, 52 ms of 89 ms at the median (58%).
+    Bottleneck: every stage kept up; ingest adds most of the delay, 52ms of 89ms at the median (58%).
 
     - lost: device-7 #41, last seen in store: not in the feed
 

@@ -1,0 +1,125 @@
+import { resolve } from 'node:path';
+import { DEFAULT_SHEET, FIGURE_NAMES, overrideSheet, type Sheet } from '../src/capacity/sheet.ts';
+import type { PipelineTarget } from '../src/capacity/target.ts';
+import type { OptionValues } from '../src/cli/command.ts';
+import { opt } from '../src/cli/options.ts';
+import { loadPipelineFile } from '../src/config/pipeline-file.ts';
+import { measuredBy, saturatedIngestRate } from '../src/report/measured.ts';
+import { readReport } from '../src/report/read.ts';
+import { parseKeyDistribution } from '../src/workload/keys.ts';
+
+const load = { group: 'Load:' } as const;
+const pipeline = { group: 'Pipeline:' } as const;
+const basis = { group: 'Basis:' } as const;
+
+/** What the telemetry event of streaming-at-scale has: 29 values in the body and the id; ingest keeps its own field out. */
+const TELEMETRY_TERMS = '30';
+const TELEMETRY_BYTES = '906';
+/** Of one process of ingest on one core of the test machine with margin; docs/performance.md. */
+const CONSUMER_RATE = '10000/s';
+
+/** Options that `plan` and `simulate` share: what is to be carried, and what the figures rest on. */
+export const capacityOptions = {
+  size: opt.bytes({
+    flags: '--size <size>',
+    description: 'size of an event body (default: the telemetry event)',
+    fallback: TELEMETRY_BYTES,
+    ...load,
+  }),
+  keys: opt.integer({
+    flags: '--keys <n>',
+    description: 'number of partition keys (devices)',
+    fallback: '1000',
+    ...load,
+  }),
+  keyDistribution: opt.custom(parseKeyDistribution, {
+    flags: '--key-distribution <name>',
+    description: 'uniform, zipf(1.1), hotspot(20/80), sequential',
+    fallback: 'uniform',
+    ...load,
+  }),
+  indexedTerms: opt.integer({
+    flags: '--indexed-terms <n>',
+    description: 'indexed values of an item: 30 is the telemetry event with everything indexed',
+    fallback: TELEMETRY_TERMS,
+    ...pipeline,
+  }),
+  reads: opt.ratePerSecond({
+    flags: '--reads <n/unit>',
+    description: 'point reads of items from outside the pipeline',
+    fallback: '0/s',
+    ...load,
+  }),
+  feedReaders: opt.integer({
+    flags: '--feed-readers <n>',
+    description: 'readers of the change feed, each of which reads every change',
+    fallback: '1',
+    ...pipeline,
+  }),
+  consumerGroups: opt.integer({
+    flags: '--consumer-groups <n>',
+    description: 'consumer groups of the hub, each of which reads every event',
+    fallback: '1',
+    ...pipeline,
+  }),
+  consumerRate: opt.ratePerSecond({
+    flags: '--consumer-rate <n/unit>',
+    description: `events that one ingest process can carry (default: ${CONSUMER_RATE})`,
+    ...pipeline,
+  }),
+  retention: opt.durationMs({
+    flags: '--retention <duration>',
+    description: 'how long an item is kept in Cosmos DB',
+    fallback: '7d',
+    ...pipeline,
+  }),
+  from: opt.text({
+    flags: '--from <report.json>',
+    description: 'take RU, sizes, latencies and a saturated rate from a measured run',
+    ...basis,
+  }),
+  prices: opt.text({
+    flags: '--prices <file>',
+    description: 'YAML or JSON with limits and prices of your own; names: plan --prices-template',
+    ...basis,
+  }),
+};
+
+type Values = OptionValues<typeof capacityOptions>;
+
+/** The target of the flags and the report. The rate and what depends on it are the command's own. */
+export async function targetOf(
+  values: Values,
+  own: Pick<PipelineTarget, 'ratePerSecond' | 'peak' | 'maxLagMs'>,
+  cwd: string,
+): Promise<PipelineTarget> {
+  const report = values.from === undefined ? undefined : await readReport(resolve(cwd, values.from));
+  const measured = report && measuredBy(report, values.from as string);
+  const saturated = report && saturatedIngestRate(report);
+  return {
+    ...own,
+    bodyBytes: values.size,
+    keys: values.keys,
+    distribution: values.keyDistribution,
+    indexedTerms: values.indexedTerms,
+    retentionMs: values.retention,
+    readsPerSecond: values.reads,
+    feedReaders: values.feedReaders,
+    consumerGroups: values.consumerGroups,
+    consumerPerSecond: values.consumerRate ?? saturated ?? Number.parseInt(CONSUMER_RATE, 10),
+    ...(measured && { measured }),
+  };
+}
+
+/** The built-in sheet, or that with what `--prices` replaces. */
+export async function sheetOf({ prices }: Values, cwd: string): Promise<Sheet> {
+  if (prices === undefined) return DEFAULT_SHEET;
+  const file = await loadPipelineFile(cwd, prices);
+  return overrideSheet(file?.sections ?? {}, prices);
+}
+
+/** Every figure with its value and source, as a file for `--prices`. */
+export function pricesTemplate({ name, currency, figures }: Sheet): string {
+  const lines = FIGURE_NAMES.map((key) => `  ${key}: ${figures[key].value} # ${figures[key].source}`);
+  return [`name: ${JSON.stringify(name)}`, `currency: ${currency}`, 'figures:', ...lines].join('\n');
+}

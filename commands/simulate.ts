@@ -1,0 +1,206 @@
+import { buildModel, type Provision } from '../src/capacity/build-model.ts';
+import { type Cost, costOf } from '../src/capacity/cost.ts';
+import type { Sheet } from '../src/capacity/sheet.ts';
+import { type Simulation, simulate } from '../src/capacity/simulate.ts';
+import {
+  consumersFor,
+  physicalPartitionsFor,
+  sizeHub,
+  sizeStore,
+  storedGigabytes,
+} from '../src/capacity/sizing.ts';
+import { type PipelineTarget, wireBytes } from '../src/capacity/target.ts';
+import { defineCommand, type OptionValues } from '../src/cli/command.ts';
+import { opt } from '../src/cli/options.ts';
+import { formatCount } from '../src/report/format.ts';
+import { drainSentence, reportOfSimulation } from '../src/report/from-simulation.ts';
+import { formatDurationMs } from '../src/util/duration.ts';
+import type { ExitCode } from '../src/util/errors.ts';
+import { formatKeyDistribution } from '../src/workload/keys.ts';
+import { constant, limitTo, parseShape, parseStages, type Shape, stages } from '../src/workload/shape.ts';
+import { capacityOptions, sheetOf, targetOf } from './capacity-options.ts';
+import { publishReport, reportOptions } from './report-output.ts';
+
+const load = { group: 'Load:' } as const;
+const pipeline = { group: 'Pipeline:' } as const;
+
+const options = {
+  rate: opt.ratePerSecond({
+    flags: '-r, --rate <n/unit>',
+    description: 'arrivals of an open model: they do not wait for the pipeline',
+    fallback: '1000/s',
+    ...load,
+  }),
+  duration: opt.durationMs({
+    flags: '-d, --duration <duration>',
+    description: 'how long events arrive',
+    fallback: '1h',
+    ...load,
+  }),
+  stages: opt.custom(parseStages, {
+    flags: '--stages <list>',
+    description: 'linear ramps instead of --rate: 30s:1000/s,2m:5000/s,30s:0/s',
+    ...load,
+  }),
+  shape: opt.custom(parseShape, {
+    flags: '--shape <shape>',
+    description: 'any other course: sine(100/s,1000/s,1d), spike(1000/s,9000/s,1h,10m)',
+    ...load,
+  }),
+  throughputUnits: opt.integer({
+    flags: '--throughput-units <n>',
+    description: 'throughput units of the namespace (default: enough)',
+    ...pipeline,
+  }),
+  partitions: opt.integer({
+    flags: '--partitions <n>',
+    description: 'partitions of the hub (default: enough)',
+    ...pipeline,
+  }),
+  consumers: opt.integer({
+    flags: '--consumers <n>',
+    description: 'ingest processes (default: enough)',
+    ...pipeline,
+  }),
+  throughput: opt.integer({
+    flags: '--throughput <ru>',
+    description: 'RU/s of the container (default: enough, with headroom for skew)',
+    ...pipeline,
+  }),
+  physicalPartitions: opt.integer({
+    flags: '--physical-partitions <n>',
+    description: 'of the container (default: what it has when made with that throughput)',
+    ...pipeline,
+  }),
+  feedRate: opt.ratePerSecond({
+    flags: '--feed-rate <n/unit>',
+    description: 'changes that the feed reader can handle (default: all)',
+    ...pipeline,
+  }),
+  cacheRate: opt.ratePerSecond({
+    flags: '--cache-rate <n/unit>',
+    description: 'entries that the cache writer can write (default: all)',
+    ...pipeline,
+  }),
+  feed: opt.flag({ flags: '--no-feed', description: 'end at the container', ...pipeline }),
+  cache: opt.flag({ flags: '--no-cache', description: 'end at the change feed', ...pipeline }),
+  hubRetention: opt.durationMs({
+    flags: '--hub-retention <duration>',
+    description: 'how long the hub keeps an event',
+    fallback: '1d',
+    ...pipeline,
+  }),
+  ...capacityOptions,
+  ...reportOptions,
+};
+
+type Values = OptionValues<typeof options>;
+
+export const command = defineCommand({
+  description: [
+    'Predict a run that no test machine can hold: lag, backlog, throttling, drain time, request units, cost and the',
+    'bottleneck, for any load and any provisioning. A day at a million events a second takes seconds.',
+    '',
+    'The result is a report like that of `bench`: it has thresholds, renders to HTML and compares with measured runs.',
+    'docs/capacity.md describes the model; docs/performance.md holds it against measured runs.',
+  ].join('\n'),
+  examples: [
+    'cosmos-pipe simulate --rate 1000000/s --duration 1d -o day.html',
+    'cosmos-pipe simulate --rate 5000/s --throughput 40000 --throughput-units 5',
+    "cosmos-pipe simulate --shape 'sine(1000/s,9000/s,1d)' --duration 1d --throughput 50000 -t 'e2e_latency:p(99)<10m'",
+    "cosmos-pipe simulate --rate 8000/s --key-distribution 'zipf(1.2)' --from bench.json",
+  ],
+  options,
+  async run(values, context): Promise<ExitCode> {
+    const { terminal, clock, cwd, env, version } = context;
+    const sheet = await sheetOf(values, cwd);
+    const { shape, peakPerSecond, text } = scheduleOf(values);
+    const target = await targetOf(values, { ratePerSecond: peakPerSecond, maxLagMs: 0 }, cwd);
+    const provision = provisionOf(values, target, sheet);
+    terminal.note(header(target, provision, text));
+    const model = buildModel(target, provision, { shape, durationMs: values.duration }, sheet);
+    const simulation = simulate(model, clock.epochMicros());
+    const report = reportOfSimulation(simulation, model, {
+      title: `simulated: ${text}`,
+      run: `simulate-${new Date(clock.epochMicros() / 1000).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`,
+      startedMs: clock.epochMicros() / 1000,
+      toolVersion: version,
+      env,
+      config: { load: text, ...provision, ruPerWrite: model.store.ruPerWrite, stepMs: simulation.stepMs },
+      thresholds: values.threshold,
+      cost: costOfRun(target, provision, simulation, sheet),
+      hubRetentionMs: values.hubRetention,
+    });
+    terminal.note(`  ${drainSentence(simulation)}`);
+    return publishReport(report, values.output, context);
+  },
+});
+
+interface NamedSchedule {
+  readonly shape: Shape;
+  readonly peakPerSecond: number;
+  readonly text: string;
+}
+
+function scheduleOf({ rate, stages: ramps, shape: given, duration }: Values): NamedSchedule {
+  const shape = given ?? (ramps === undefined ? constant(rate) : stages(ramps));
+  let peakPerSecond = 0;
+  for (const { fromPerSecond, toPerSecond } of limitTo(shape, duration)())
+    peakPerSecond = Math.max(peakPerSecond, fromPerSecond, toPerSecond);
+  const varies = given !== undefined || ramps !== undefined;
+  return {
+    shape,
+    peakPerSecond,
+    text: `${varies ? 'up to ' : ''}${formatCount(peakPerSecond)} events/s for ${formatDurationMs(duration)}`,
+  };
+}
+
+/** What the flags say, and enough of everything else for the highest rate. */
+function provisionOf(values: Values, target: PipelineTarget, sheet: Sheet): Provision {
+  const rate = target.ratePerSecond;
+  const hub = sizeHub(target, rate, sheet);
+  const ruPerSecond = values.throughput ?? sizeStore(target, rate, 'provisioned', sheet).ruPerSecond;
+  return {
+    throughputUnits: values.throughputUnits ?? hub.throughputUnits,
+    hubPartitions: values.partitions ?? hub.partitions,
+    consumers: values.consumers ?? consumersFor(target, rate),
+    ruPerSecond,
+    physicalPartitions: values.physicalPartitions ?? physicalPartitionsFor(ruPerSecond, 'provisioned', sheet),
+    ...(values.feedRate !== undefined && { feedPerSecond: values.feedRate }),
+    ...(values.cacheRate !== undefined && { cachePerSecond: values.cacheRate }),
+    withFeed: values.feed !== false,
+    withCache: values.cache !== false,
+  };
+}
+
+function costOfRun(
+  target: PipelineTarget,
+  { throughputUnits = 1, ruPerSecond }: Provision,
+  { events, durationMs }: Simulation,
+  sheet: Sheet,
+): Cost {
+  const eventsPerHour = (events * 3_600_000) / durationMs;
+  const [cheapest] = sizeHub(target, target.ratePerSecond, sheet).purchases;
+  const hub = cheapest === undefined || cheapest.tier === 'standard' ? undefined : cheapest;
+  return costOf(
+    {
+      hub: hub ?? { tier: 'standard', throughputUnits },
+      store: { mode: 'provisioned', ruPerSecond },
+      eventsPerHour,
+      eventBytes: wireBytes(target, sheet),
+      storedGb: storedGigabytes({ ...target, ratePerSecond: eventsPerHour / 3_600 }, sheet),
+    },
+    sheet,
+    durationMs,
+  );
+}
+
+function header(target: PipelineTarget, provision: Provision, text: string): string {
+  return [
+    `       load  ${text}, ${formatCount(target.keys)} keys, ${formatKeyDistribution(target.distribution)}, ${formatCount(target.bodyBytes)} B each`,
+    ` event hubs  ${formatCount(provision.throughputUnits ?? 0)} throughput units, ${formatCount(provision.hubPartitions)} partitions`,
+    `     ingest  ${formatCount(provision.consumers)} consumers of ${formatCount(target.consumerPerSecond)} events/s`,
+    `  cosmos db  ${formatCount(provision.ruPerSecond)} RU/s in ${formatCount(provision.physicalPartitions)} physical partitions`,
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,263 @@
+import { createRuRecorder, type RuSummary } from '../metrics/ru-recorder.ts';
+import type { StageSummary } from '../metrics/stage-recorder.ts';
+import type { Clock } from '../util/clock.ts';
+import { type ArrivalCurve, arrivalCurve, dueTimes } from './arrival-curve.ts';
+import { Lanes } from './lanes.ts';
+import type { PipelineModel } from './simulation-model.ts';
+import { createStageTrack, type StageTrack } from './stage-track.ts';
+
+export interface Simulation {
+  /** In pipeline order, in the form of a measured run. */
+  readonly stages: readonly StageSummary[];
+  readonly ru: RuSummary;
+  readonly events: number;
+  /** From the first event that was due to the last one through the pipeline. */
+  readonly durationMs: number;
+  /** From the end of the schedule to the last event through the pipeline. */
+  readonly drainMs: number;
+  /** False when events were left after {@link PipelineModel.maxDrainMs}. */
+  readonly drained: boolean;
+  /** Greatest time that an event lost in queues. */
+  readonly maxQueuedMs: number;
+  /** Most events that were due and not through. */
+  readonly maxBacklog: number;
+  /** Mean over the hours of the busiest second of each: what autoscale bills. */
+  readonly hourlyPeakRu: number;
+  readonly stepMs: number;
+}
+
+/** Short runs show how a second's budget is spent within the second; a day is drawn in a few hundred points anyway. */
+const STEPS: readonly (readonly [upToMs: number, stepMs: number])[] = [
+  [600_000, 100],
+  [7_200_000, 1_000],
+  [Number.POSITIVE_INFINITY, 10_000],
+];
+/** Below this an amount of the fluid is no event. */
+const NOTHING = 1e-6;
+
+/**
+ * Runs a pipeline as a fluid: in each step events flow as far as the throughput units, the consumers, the budget of each
+ * physical partition and the reader of the feed let them. Order within a lane is first in, first out, so the age of what
+ * leaves a queue follows from the curve of arrivals. Millions of events a second cost as much as ten.
+ */
+export function simulate(
+  model: PipelineModel,
+  startEpochMicros: number,
+  stepMs = stepFor(model.schedule.durationMs),
+): Simulation {
+  const { schedule } = model;
+  const curve = arrivalCurve(schedule, stepMs);
+  const time = steppedClock(startEpochMicros);
+  const run = new Run(model, curve, time.clock);
+  const lastStep = Math.ceil((schedule.durationMs + model.maxDrainMs) / stepMs);
+  let step = 0;
+  do {
+    run.advance(step, (ms) => time.set(ms));
+    step += 1;
+  } while ((step < curve.cumulative.length || !run.empty) && step < lastStep);
+  return run.result(schedule.durationMs);
+}
+
+function stepFor(durationMs: number): number {
+  return STEPS.find(([upToMs]) => durationMs <= upToMs)?.[1] ?? 1_000;
+}
+
+class Run {
+  readonly #model: PipelineModel;
+  readonly #curve: ArrivalCurve;
+  readonly #lanes: Lanes;
+  /** How often the partitions' budgets are refilled: every second, or every step when that is longer. */
+  readonly #budgetMs: number;
+  readonly #produce: StageTrack;
+  readonly #ingest: StageTrack;
+  readonly #feed: StageTrack | undefined;
+  readonly #cache: StageTrack | undefined;
+  readonly #ru;
+  readonly #sentDue: (finished: number) => number;
+  readonly #writtenDue: readonly ((finished: number) => number)[];
+  readonly #readDue: readonly ((finished: number) => number)[];
+  readonly #written: Float64Array;
+  readonly #read: Float64Array;
+  #unsent = 0;
+  #sent = 0;
+  #uncached = 0;
+  #finished = 0;
+  #lastWorkMs = 0;
+  #maxQueuedMs = 0;
+  #maxBacklog = 0;
+  #budgetRu = 0;
+  readonly #hourPeaks: number[] = [];
+
+  constructor(model: PipelineModel, curve: ArrivalCurve, clock: Clock) {
+    const { latency, load } = model;
+    this.#model = model;
+    this.#curve = curve;
+    this.#lanes = new Lanes(model);
+    this.#budgetMs = Math.max(1_000, curve.stepMs);
+    this.#produce = createStageTrack('produce', latency.produce, clock);
+    this.#ingest = createStageTrack('ingest', latency.ingest, clock);
+    this.#feed = model.feed && createStageTrack('feed', latency.feed, clock);
+    this.#cache = model.feed && model.cache && createStageTrack('cache', latency.cache, clock);
+    this.#ru = createRuRecorder({ clock });
+    this.#sentDue = dueTimes(curve, 1);
+    this.#writtenDue = load.store.map(({ share }) => dueTimes(curve, share));
+    this.#readDue = load.store.map(({ share }) => dueTimes(curve, share));
+    this.#written = new Float64Array(load.store.length);
+    this.#read = new Float64Array(load.store.length);
+  }
+
+  get empty(): boolean {
+    const feedless = this.#model.feed === undefined;
+    return this.#unsent + this.#lanes.pending + (feedless ? 0 : this.#uncached) < NOTHING * this.#curve.total;
+  }
+
+  advance(step: number, setClock: (ms: number) => void): void {
+    const { stepMs, cumulative, total } = this.#curve;
+    const startMs = step * stepMs;
+    const endMs = startMs + stepMs;
+    const seconds = stepMs / 1000;
+    setClock(startMs);
+    if (startMs % this.#budgetMs === 0) this.#startBudget(startMs);
+    const due = cumulative[step] ?? total;
+    this.#send(due - (step === 0 ? 0 : (cumulative[step - 1] ?? total)), seconds, endMs);
+    this.#ingest.offered(this.#lanes.receive(seconds));
+    this.#store(seconds, endMs);
+    const backlog = due - this.#finished;
+    if (backlog > this.#maxBacklog) this.#maxBacklog = backlog;
+    if (backlog > NOTHING * total) this.#lastWorkMs = endMs;
+  }
+
+  result(scheduleMs: number): Simulation {
+    this.#closeBudget(this.#lastWorkMs);
+    const { total, stepMs } = this.#curve;
+    const durationMs = Math.max(this.#lastWorkMs, scheduleMs);
+    const peaks = this.#hourPeaks.slice(0, Math.max(1, Math.ceil(durationMs / 3_600_000)));
+    return {
+      stages: [this.#produce, this.#ingest, this.#feed, this.#cache].flatMap((track) =>
+        track === undefined ? [] : [track.summary()],
+      ),
+      ru: this.#ru.summary(),
+      events: Math.round(total),
+      durationMs,
+      drainMs: durationMs - scheduleMs,
+      drained: this.empty,
+      maxQueuedMs: this.#maxQueuedMs,
+      maxBacklog: Math.round(this.#maxBacklog),
+      hourlyPeakRu: peaks.reduce((sum, peak) => sum + (peak ?? 0), 0) / Math.max(1, peaks.length),
+      stepMs,
+    };
+  }
+
+  #startBudget(startMs: number): void {
+    this.#closeBudget(startMs);
+    this.#lanes.refill(this.#budgetMs / 1000);
+  }
+
+  /** Books how often the time that ends at `endMs` refused, and its charge as a candidate for the peak of its hour. */
+  #closeBudget(endMs: number): void {
+    const seconds = this.#budgetMs / 1000;
+    for (const [group, perSecond] of this.#lanes.refusals()) {
+      this.#ingest.throttled(perSecond * seconds);
+      this.#ru.throttled(this.#rangeName(group), Math.round(perSecond * seconds));
+    }
+    const hour = Math.floor(Math.max(0, endMs - 1) / 3_600_000);
+    this.#hourPeaks[hour] = Math.max(this.#hourPeaks[hour] ?? 0, this.#budgetRu / seconds);
+    this.#budgetRu = 0;
+  }
+
+  #send(arrived: number, seconds: number, endMs: number): void {
+    const { hub, producer } = this.#model;
+    this.#produce.offered(arrived);
+    this.#unsent += arrived;
+    const sent = Math.min(this.#unsent, hub.ingressPerSecond * seconds, producer.capacityPerSecond * seconds);
+    if (hub.ingressPerSecond * seconds < this.#unsent && hub.ingressPerSecond <= producer.capacityPerSecond)
+      this.#produce.throttled(this.#model.store.refusedPerSecond * seconds);
+    this.#unsent -= sent;
+    this.#sent += sent;
+    this.#lanes.accept(sent);
+    this.#produce.done(sent, 0);
+    if (sent > NOTHING) this.#produce.latency(sent, this.#queuedMs(endMs, this.#sentDue(this.#sent)));
+  }
+
+  #store(seconds: number, endMs: number): void {
+    const { store, feed } = this.#model;
+    const { written, read, requestUnits } = this.#lanes.writeAndRead(seconds);
+    let stored = 0;
+    let changed = 0;
+    for (let group = 0; group < written.length; group += 1) {
+      const count = written[group] as number;
+      const changes = read[group] as number;
+      stored += count;
+      changed += changes;
+      this.#budgetRu += requestUnits[group] as number;
+      if (count > NOTHING) {
+        (this.#written[group] as number) += count;
+        const queuedMs = this.#queuedMs(
+          endMs,
+          (this.#writtenDue[group] as (n: number) => number)(this.#written[group] as number),
+        );
+        this.#ingest.latency(count, queuedMs);
+        this.#ru.charge('upsert', this.#rangeName(group), count * store.ruPerWrite, count);
+        if (this.#feed === undefined && queuedMs > this.#maxQueuedMs) this.#maxQueuedMs = queuedMs;
+      }
+      if (changes > NOTHING) {
+        (this.#read[group] as number) += changes;
+        const queuedMs = this.#queuedMs(
+          endMs,
+          (this.#readDue[group] as (n: number) => number)(this.#read[group] as number),
+        );
+        this.#feed?.latency(changes, queuedMs);
+        this.#cache?.latency(changes, queuedMs + this.#cacheDelayMs());
+        this.#ru.charge('changeFeed', this.#rangeName(group), changes * (feed?.ruPerChange ?? 0), 0);
+        if (queuedMs > this.#maxQueuedMs) this.#maxQueuedMs = queuedMs;
+      }
+    }
+    this.#ingest.done(stored, 0);
+    this.#feed?.offered(stored);
+    this.#feed?.done(changed, 0);
+    this.#finish(feed === undefined ? stored : changed, seconds);
+  }
+
+  /** The last stage: the cache where there is one, else whatever comes to the end. */
+  #finish(arrived: number, seconds: number): void {
+    const { cache } = this.#model;
+    if (this.#cache === undefined || cache === undefined) {
+      this.#finished += arrived;
+      return;
+    }
+    this.#cache.offered(arrived);
+    this.#uncached += arrived;
+    const done = Math.min(this.#uncached, cache.capacityPerSecond * seconds);
+    this.#uncached -= done;
+    this.#finished += done;
+    this.#cache.done(done, 0);
+  }
+
+  #cacheDelayMs(): number {
+    const capacity = this.#model.cache?.capacityPerSecond ?? Number.POSITIVE_INFINITY;
+    return (this.#uncached / capacity) * 1000;
+  }
+
+  /** Time in queues; what is finished in the step in which it was due did not wait. */
+  #queuedMs(endMs: number, dueMs: number): number {
+    return Math.max(0, endMs - dueMs - this.#curve.stepMs);
+  }
+
+  #rangeName(group: number): string {
+    return this.#model.load.store[group]?.name ?? '*';
+  }
+}
+
+function steppedClock(startEpochMicros: number): { readonly clock: Clock; set(ms: number): void } {
+  let nowMs = 0;
+  return {
+    clock: {
+      now: () => nowMs,
+      epochMicros: () => startEpochMicros + nowMs * 1000,
+      sleep: () => Promise.resolve(),
+    },
+    set(ms) {
+      nowMs = ms;
+    },
+  };
+}

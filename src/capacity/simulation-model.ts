@@ -1,0 +1,61 @@
+import type { Schedule } from './arrival-curve.ts';
+import type { LoadMap } from './load-map.ts';
+
+/** Latency of a stage while nothing queues, from the intended send time of an event. */
+export interface BaseLatency {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+}
+
+/** A pipeline as the simulation sees it. Rates are events per second. */
+export interface PipelineModel {
+  readonly schedule: Schedule;
+  readonly load: LoadMap;
+  readonly hub: {
+    /** What the namespace lets in and out; Infinity without a limit. */
+    readonly ingressPerSecond: number;
+    readonly egressPerSecond: number;
+  };
+  readonly producer: { readonly capacityPerSecond: number };
+  readonly ingest: {
+    readonly consumers: number;
+    /** What one consumer can read, parse and send on. */
+    readonly capacityPerSecond: number;
+    /** Events of one hub partition that may be read and not stored yet; then its reading waits. */
+    readonly maxUnsettled: number;
+  };
+  readonly store: {
+    /** Divided evenly among the physical partitions; Infinity without a limit. */
+    readonly ruPerSecond: number;
+    readonly physicalPartitions: number;
+    readonly ruPerWrite: number;
+    /** Requests that a lane is refused in a second in which its budget runs out: the writer's and the feed's probing. */
+    readonly refusedPerSecond: number;
+  };
+  /** Absent: the pipeline ends at the container. */
+  readonly feed?: {
+    readonly capacityPerSecond: number;
+    readonly ruPerChange: number;
+  };
+  /** Absent: the pipeline ends at the feed. */
+  readonly cache?: { readonly capacityPerSecond: number };
+  readonly latency: Readonly<Record<StageName, BaseLatency>>;
+  /** Simulated time after the schedule in which the backlog may drain. */
+  readonly maxDrainMs: number;
+}
+
+export type StageName = 'produce' | 'ingest' | 'feed' | 'cache';
+
+/** Of a region's own services, from client to client: an order of magnitude, to be replaced by a measured report. */
+export const ASSUMED_LATENCY: PipelineModel['latency'] = {
+  produce: { p50Ms: 8, p99Ms: 60 },
+  ingest: { p50Ms: 40, p99Ms: 200 },
+  feed: { p50Ms: 120, p99Ms: 600 },
+  cache: { p50Ms: 125, p99Ms: 620 },
+};
+
+/** What the bulk writer and the feed reader were refused per saturated partition and second; docs/performance.md. */
+export const MEASURED_REFUSALS = 2.5;
+
+/** As ingest's own default (IngestLimits.maxUnsettled). */
+export const DEFAULT_MAX_UNSETTLED = 50_000;

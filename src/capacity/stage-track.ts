@@ -1,0 +1,79 @@
+import { createStageRecorder, type StageSummary } from '../metrics/stage-recorder.ts';
+import type { Clock } from '../util/clock.ts';
+import type { BaseLatency, StageName } from './simulation-model.ts';
+
+/** Normal quantiles in the middle of ten equal parts, the last part split so that the tail is there. */
+const SPREAD: readonly (readonly [share: number, normal: number])[] = [
+  [0.1, -1.645],
+  [0.1, -1.036],
+  [0.1, -0.674],
+  [0.1, -0.385],
+  [0.2, 0],
+  [0.1, 0.385],
+  [0.1, 0.674],
+  [0.1, 1.036],
+  [0.08, 1.555],
+  [0.015, 2.17],
+  [0.004, 2.65],
+  [0.001, 3.29],
+];
+const NORMAL_P99 = 2.326;
+const MICROS = 1_000;
+
+/** Feeds whole events of a fluid into the recorder that real runs use, so that both give the same report. */
+export interface StageTrack {
+  offered(events: number): void;
+  done(events: number, eventBytes: number): void;
+  throttled(events: number): void;
+  /** `queuedMs`: time lost in queues, on top of the latency that the stage always has. */
+  latency(events: number, queuedMs: number): void;
+  summary(): StageSummary;
+}
+
+export function createStageTrack(name: StageName, base: BaseLatency, clock: Clock): StageTrack {
+  const recorder = createStageRecorder(name, { clock });
+  const sigma = Math.log(Math.max(1, base.p99Ms / base.p50Ms)) / NORMAL_P99;
+  const spread = SPREAD.map(([share, normal]) => ({
+    share,
+    micros: base.p50Ms * Math.exp(sigma * normal) * MICROS,
+    whole: wholes(),
+  }));
+  const [offered, done, throttled, queued] = [wholes(), wholes(), wholes(), wholes()];
+  return {
+    offered(events) {
+      const count = offered(events);
+      if (count > 0) recorder.offered(count);
+    },
+    done(events, eventBytes) {
+      const count = done(events);
+      if (count > 0) recorder.done(count, count * eventBytes);
+    },
+    throttled(events) {
+      const count = throttled(events);
+      if (count > 0) recorder.throttled(count);
+    },
+    latency(events, queuedMs) {
+      if (queuedMs > base.p99Ms) {
+        const count = queued(events);
+        if (count > 0) recorder.latency((queuedMs + base.p50Ms) * MICROS, count);
+        return;
+      }
+      for (const { share, micros, whole } of spread) {
+        const count = whole(events * share);
+        if (count > 0) recorder.latency(micros + queuedMs * MICROS, count);
+      }
+    },
+    summary: () => recorder.summary(),
+  };
+}
+
+/** Turns a stream of amounts into whole numbers with the same sum. */
+function wholes(): (amount: number) => number {
+  let carry = 1e-6;
+  return (amount) => {
+    carry += amount;
+    const count = Math.floor(carry);
+    carry -= count;
+    return count;
+  };
+}
