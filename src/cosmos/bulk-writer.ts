@@ -16,8 +16,8 @@ export interface BulkWriterOptions {
   readonly recorder?: StageRecorder;
   readonly ru?: RuRecorder;
   /**
-   * A batch leaves when it is full or this long after its first operation, default 20. While the event loop is saturated
-   * up to five times as long, because fewer and fuller requests are what lets it catch up.
+   * A batch leaves when it is full or this long after its first operation, default 20. Up to five times as long while the
+   * event loop is busy and twenty times while it is saturated, because fewer and fuller requests are what lets it catch up.
    */
   readonly maxWaitMs?: number;
   /** `write` holds its caller back beyond this, default 64 MiB. */
@@ -85,11 +85,13 @@ async function budgetOf(
   return ruPerSecond * budget.fraction;
 }
 
-/** Above this share of busy time the event loop cannot keep up by being prompt, only by doing less per operation. */
+/** From this share of busy time on the event loop keeps up better by doing less per operation than by being prompt. */
 const BUSY = 0.75;
-const MOST_PATIENCE = 5;
+/** From this share on it does not keep up: operations queue anyway, so that waiting for full requests costs no time. */
+const SATURATED = 0.95;
+const PATIENCE = { busy: 5, most: 20 } as const;
 
-/** 1 while the event loop has idle time, rising to {@link MOST_PATIENCE} as it has none. Looked at every 100 ms at most. */
+/** 1 while the event loop has idle time, more as it has less. Looked at every 100 ms at most. */
 function eventLoopPatience(): () => number {
   let before = performance.eventLoopUtilization();
   let lookedAt = performance.now();
@@ -99,9 +101,16 @@ function eventLoopPatience(): () => number {
     if (now - lookedAt < 100) return factor;
     lookedAt = now;
     const current = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(current, before);
+    factor = patienceAt(performance.eventLoopUtilization(current, before).utilization);
     before = current;
-    factor = 1 + (MOST_PATIENCE - 1) * Math.max(0, (utilization - BUSY) / (1 - BUSY));
     return factor;
   };
+}
+
+/** How many times `maxWaitMs` an operation may wait at this utilization of the event loop, 0 to 1. */
+export function patienceAt(utilization: number): number {
+  const share = (from: number, to: number) => Math.min(1, Math.max(0, (utilization - from) / (to - from)));
+  return (
+    1 + (PATIENCE.busy - 1) * share(BUSY, SATURATED) + (PATIENCE.most - PATIENCE.busy) * share(SATURATED, 1)
+  );
 }

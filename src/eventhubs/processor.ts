@@ -1,19 +1,11 @@
-import type { PartitionContext, ReceivedEventData } from '@azure/event-hubs';
+import type { PartitionContext } from '@azure/event-hubs';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import type { EventHubsConnection } from './connection.ts';
-import { limitLinkCredit } from './processor-credit.ts';
+import { limitCredit } from './processor-credit.ts';
+import { decodedEvent, decodeTransfers } from './processor-decode.ts';
+import { onEveryReceiver } from './processor-links.ts';
 import type { SdkPosition } from './processor-position.ts';
-
-/** An event as it was received; the body is not parsed. */
-export interface ReceivedEvent {
-  readonly body: unknown;
-  readonly sequenceNumber: number;
-  readonly offset: string;
-  /** When Event Hubs accepted it, milliseconds since the Unix epoch. */
-  readonly enqueuedMs: number;
-  readonly partitionKey: string | undefined;
-  readonly properties: Readonly<Record<string, unknown>>;
-}
+import { type ReceivedEvent, toReceivedEvent } from './received-event.ts';
 
 export interface PartitionHandler {
   /** The partition is ours from now on. */
@@ -89,7 +81,11 @@ export function startProcessor(options: ProcessorOptions): Processor {
       partitionOwnershipExpirationIntervalInMs: options.ownershipExpiryMs ?? 15_000,
     },
   });
-  limitLinkCredit(client, Math.max(prefetchCount, pageSize));
+  const creditLimit = Math.max(prefetchCount, pageSize);
+  onEveryReceiver(client, (link) => {
+    limitCredit(link, creditLimit);
+    decodeTransfers(link);
+  });
   const report = (context: PartitionContext, error: unknown) =>
     handler.failed(context.partitionId || undefined, connection.explain(error));
 
@@ -102,7 +98,10 @@ export function startProcessor(options: ProcessorOptions): Processor {
       processEvents: async (events, context) => {
         if (events.length === 0) return;
         try {
-          await handler.page(context.partitionId, events.map(toReceivedEvent));
+          await handler.page(
+            context.partitionId,
+            events.map((event) => decodedEvent(event) ?? toReceivedEvent(event)),
+          );
         } catch (error) {
           report(context, error);
         }
@@ -135,18 +134,5 @@ export function startProcessor(options: ProcessorOptions): Processor {
       await subscription.close();
       await client.close();
     },
-  };
-}
-
-const NO_PROPERTIES: Readonly<Record<string, unknown>> = {};
-
-function toReceivedEvent(event: ReceivedEventData): ReceivedEvent {
-  return {
-    body: event.body,
-    sequenceNumber: event.sequenceNumber,
-    offset: String(event.offset),
-    enqueuedMs: event.enqueuedTimeUtc.getTime(),
-    partitionKey: event.partitionKey ?? undefined,
-    properties: event.properties ?? NO_PROPERTIES,
   };
 }

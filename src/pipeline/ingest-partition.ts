@@ -1,5 +1,5 @@
 import type { Settled, WriteOutcome } from '../cosmos/write-operation.ts';
-import type { ReceivedEvent } from '../eventhubs/processor.ts';
+import type { ReceivedEvent } from '../eventhubs/received-event.ts';
 import type { StageRecorder } from '../metrics/types.ts';
 import type { Clock } from '../util/clock.ts';
 import { ENVELOPE_PROPERTIES } from '../util/envelope.ts';
@@ -146,14 +146,21 @@ export class IngestPartition {
 
   #take(event: ReceivedEvent): Promise<void> | undefined {
     const { mapper, totals, write } = this.#environment;
-    const { sequenceNumber } = event;
+    const { sequenceNumber, offset, enqueuedMs, partitionKey, properties } = event;
     if (this.#lastReceived !== undefined && sequenceNumber > this.#lastReceived + 1)
       totals.missing += sequenceNumber - this.#lastReceived - 1;
     this.#lastReceived = Math.max(this.#lastReceived ?? sequenceNumber, sequenceNumber);
 
-    const ticket = this.#tracker.add(sequenceNumber, event.offset, event.enqueuedMs);
+    const ticket = this.#tracker.add(sequenceNumber, offset, enqueuedMs);
     this.#unanswered += 1;
-    const mapped = mapper(event.body, { ...event, partition: this.partitionId });
+    const mapped = mapper(event.body, {
+      partition: this.partitionId,
+      sequenceNumber,
+      offset,
+      enqueuedMs,
+      partitionKey,
+      properties,
+    });
     switch (mapped.kind) {
       case 'write':
         return write(mapped, (outcome) =>

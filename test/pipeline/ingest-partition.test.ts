@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Settled, WriteOutcome } from '../../src/cosmos/write-operation.ts';
-import type { ReceivedEvent } from '../../src/eventhubs/processor.ts';
+import type { ReceivedEvent } from '../../src/eventhubs/received-event.ts';
 import { createStageRecorder } from '../../src/metrics/stage-recorder.ts';
 import type { DeadLetterRecord } from '../../src/pipeline/dead-letter.ts';
 import {

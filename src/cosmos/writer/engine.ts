@@ -213,7 +213,7 @@ export class WriterEngine implements BulkWriter {
     let at = Math.max(range.pausedUntil, range.budget?.readyAt(now) ?? 0);
     if (range.readyCount < range.window.operations && this.#flushing === 0) {
       const oldest = (range.readyHead as KeyLane).head?.acceptedAt ?? now;
-      const factor = range.requestsInFlight > 0 ? WAIT_FOR_ANSWER : (patience?.() ?? 1);
+      const factor = Math.max(range.requestsInFlight > 0 ? WAIT_FOR_ANSWER : 1, patience?.() ?? 1);
       at = Math.max(at, oldest + maxWaitMs * factor);
     }
     return at;
