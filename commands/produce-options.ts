@@ -194,8 +194,7 @@ export const produceOptions = {
   }),
   linger: opt.durationMs({
     flags: '--linger <time>',
-    description: 'how long an event waits for others to share its batch',
-    fallback: '5ms',
+    description: 'how long an event waits for others to share its batch (default: 5ms, more if busy)',
     ...sending,
   }),
   buffer: opt.bytes({

@@ -97,7 +97,7 @@ export async function run(values: Values, context: CommandContext): Promise<Exit
       limits: {
         batchBytes: values.batchBytes,
         batchEvents: Math.max(1, values.batchSize),
-        lingerMs: values.linger,
+        ...(values.linger === undefined ? {} : { lingerMs: values.linger }),
         bufferBytes: values.buffer,
         maxLatenessMs: values.maxLateness,
         giveUpMs: values.giveUp,

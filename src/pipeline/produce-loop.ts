@@ -1,6 +1,7 @@
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { EncodedBatch } from '../eventhubs/encoded-batch.ts';
 import type { SendFailure } from '../eventhubs/producer.ts';
+import { youngCollector } from '../util/young-collection.ts';
 import { FAULT_NAMES, FaultKind } from '../workload/faults.ts';
 import type { EventStream } from '../workload/stream.ts';
 import type { Lane, LaneEvents } from './produce-lane.ts';
@@ -12,6 +13,9 @@ const LATE_MICROS = 50_000;
 const EVENTS_PER_TURN = 256;
 /** Timers below this are not worth asking for. */
 const SHORTEST_SLEEP_MS = 1;
+const LINGER_MS = 5;
+/** Handing a batch over costs some 120 us in the SDK whatever its size, so that many a second leave most of a core. */
+const FLUSHES_PER_MS = 1;
 
 export interface LoopParts {
   readonly lanes: readonly Lane[];
@@ -31,7 +35,10 @@ export class SendingLoop implements LaneEvents {
   readonly #startMs: number;
   readonly #startMicros: number;
   readonly #lingerMs: number;
+  /** A linger that was asked for is kept; by itself it grows when there are many lanes at a high rate. */
+  readonly #flushesPerMs: number;
   readonly #closedModel: boolean;
+  readonly #collectYoung = youngCollector();
   #parts!: LoopParts;
   #laneOfKey = new Int32Array(1024).fill(-1);
   readonly #free: EncodedBatch[] = [];
@@ -46,6 +53,10 @@ export class SendingLoop implements LaneEvents {
   #resent = 0;
   #late = 0;
   #dropped = 0;
+  #flushCredit = 0;
+  #flushedAtMs = 0;
+  /** Lane to look at first, so that no lane waits for the others forever. */
+  #flushFrom = 0;
   #lastOffsetMs = 0;
   #lastAcknowledgedMs = 0;
   readonly #failed: Record<string, number> = {};
@@ -57,14 +68,15 @@ export class SendingLoop implements LaneEvents {
     stream: EventStream,
     startMs: number,
     startMicros: number,
-    lingerMs: number,
+    lingerMs: number | undefined,
     closedModel: boolean,
   ) {
     this.#options = options;
     this.#stream = stream;
     this.#startMs = startMs;
     this.#startMicros = startMicros;
-    this.#lingerMs = lingerMs;
+    this.#lingerMs = lingerMs ?? LINGER_MS;
+    this.#flushesPerMs = lingerMs === undefined ? FLUSHES_PER_MS : Number.POSITIVE_INFINITY;
     this.#closedModel = closedModel;
   }
 
@@ -205,16 +217,31 @@ export class SendingLoop implements LaneEvents {
     return newBatch(bytes);
   }
 
-  /** Hands over batches that waited long enough on idle lanes; returns when the next one will have, in run time. */
+  /** Hands over batches that waited long enough on idle lanes; returns when to look again, in run time. */
   #flushDue(nowMs: number): number {
     let nextMs = Number.POSITIVE_INFINITY;
     if (this.#closedModel) return nextMs;
-    for (const lane of this.#parts.lanes) {
+    const { lanes } = this.#parts;
+    const earned = (nowMs - this.#flushedAtMs) * this.#flushesPerMs;
+    // What is not used up lets every lane flush at once after a quiet moment.
+    this.#flushCredit = Math.min(lanes.length, this.#flushCredit + Math.max(0, earned));
+    this.#flushedAtMs = nowMs;
+    const from = this.#flushFrom;
+    for (let step = 0; step < lanes.length; step += 1) {
+      const index = (from + step) % lanes.length;
+      const lane = lanes[index] as Lane;
       if (!lane.current) continue;
       const dueMs = lane.currentSinceMs + this.#lingerMs;
-      if (dueMs <= nowMs && lane.idle) lane.flush();
+      if (dueMs > nowMs) nextMs = Math.min(nextMs, dueMs);
       // A busy lane is looked at again after another linger, its answer may be there by then.
-      else nextMs = Math.min(nextMs, Math.max(dueMs, nowMs + this.#lingerMs));
+      else if (!lane.idle) nextMs = Math.min(nextMs, nowMs + this.#lingerMs);
+      else if (this.#flushCredit < 1) {
+        this.#flushFrom = index;
+        return Math.min(nextMs, nowMs + 1 / this.#flushesPerMs);
+      } else {
+        this.#flushCredit -= 1;
+        lane.flush();
+      }
     }
     return nextMs;
   }
@@ -232,6 +259,7 @@ export class SendingLoop implements LaneEvents {
   }
 
   sending(batch: EncodedBatch): void {
+    this.#collectYoung(batch.sizeInBytes);
     this.#inFlightEvents += batch.count;
     this.#options.recorder.inFlight(this.#inFlightEvents);
   }

@@ -13,7 +13,6 @@ import type { ProduceOptions, ShareOptions, ShareResult } from './produce-types.
 const DEFAULTS = {
   batchBytes: 1024 * 1024,
   batchEvents: 2_000,
-  lingerMs: 5,
   bufferBytes: 64 * 1024 * 1024,
   maxLatenessMs: 10_000,
   giveUpMs: 60_000,
@@ -92,7 +91,14 @@ export async function produceShare(options: ShareOptions): Promise<ShareResult> 
         SMALLEST_BATCH_BYTES,
       ),
     );
-    const loop = new SendingLoop(options, stream, startMs, startMicros, limits.lingerMs, closedModel);
+    const loop = new SendingLoop(
+      options,
+      stream,
+      startMs,
+      startMicros,
+      options.limits?.lingerMs,
+      closedModel,
+    );
     const drain = new AbortController();
     const concurrency = limits.concurrency ?? Number.POSITIVE_INFINITY;
     const random = seededRandom(workload.seed);

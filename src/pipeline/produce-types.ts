@@ -19,7 +19,7 @@ export interface ProduceLimits {
   readonly batchBytes?: number;
   /** Most events of one batch. */
   readonly batchEvents?: number;
-  /** How long an event waits for others to share its batch. */
+  /** How long an event waits for others to share its batch: 5 ms, or longer by itself when many partitions are busy. */
   readonly lingerMs?: number;
   /** Batches sent or waiting to be sent, bytes. */
   readonly bufferBytes?: number;

@@ -233,3 +233,11 @@ it('streams records from a slow source without waiting for more', async () => {
     'b 0 2',
   ]);
 });
+
+it('hands over no more batches than it can afford when many partitions are busy', async () => {
+  const service = await start({ hubs: [{ name: 'telemetry', partitionCount: 32 }] });
+  const { batches, durationMs, sent } = await run(service, { rate: 8_000, events: 4_000 });
+  expect(sent).toBe(4_000);
+  // One a millisecond, a first one for every partition and the last ones at the end.
+  expect(batches).toBeLessThanOrEqual(Math.ceil(durationMs) + 2 * 32);
+});
