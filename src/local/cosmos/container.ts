@@ -9,9 +9,9 @@ import { NO_BODY, type PartitionLog, type RecordHead, RecordKind } from './log.t
 import {
   appendMark,
   bodyBytes,
-  copyRevision,
   createRevision,
   type LogicalPartition,
+  moveBody,
   PhysicalPartition,
   type Revision,
   recordKey,
@@ -262,11 +262,12 @@ export class Container {
     const partition = this.#logical(key, range);
     const lsn = range.lsn + 1;
     return changes.map((change, index) => {
-      const { head, id, draft } = this.#headOf(partition, change, lsn, index === changes.length - 1);
+      const { head, id, draft } = this.#headOf(partition, change, lsn);
       const body = range.log.append(
         head,
         recordKey(partition, id),
         draft === undefined ? NO_BODY : bodyOf(draft),
+        index === changes.length - 1,
       );
       const revision = createRevision(head, partition, id, body);
       this.#index(range, revision, draft?.uniqueKeys);
@@ -346,7 +347,6 @@ export class Container {
     partition: LogicalPartition,
     change: Change,
     lsn: number,
-    last: boolean,
   ): { head: RecordHead; id: string; draft: Draft | undefined } {
     const draft = 'draft' in change ? change.draft : undefined;
     const id = draft?.id ?? (change.before as ItemFacts).id;
@@ -364,7 +364,6 @@ export class Container {
     const { document, sequence, timestamp, ttl, terms, sizeBytes } = facts;
     const head = {
       kind: change.kind,
-      last,
       lsn,
       previousLsn: before?.lsn ?? 0,
       document,
@@ -431,9 +430,9 @@ export class Container {
     const isLower = child.minInclusive !== middle;
     for (const revision of parent.revisions) {
       if (revision.partition.epk < middle !== isLower) continue;
-      const copy = copyRevision(revision, child.log);
-      child.adopt(copy);
-      copy.partition.physical = child;
+      moveBody(revision, child.log);
+      child.adopt(revision);
+      revision.partition.physical = child;
     }
     child.log.commit();
   }

@@ -1,6 +1,10 @@
+import { NameFilter } from './name-filter.ts';
+
 /** What an indexing policy says about each property, arranged as the tree that a document walks along. */
 export interface PolicyNode {
   readonly children: Map<string, PolicyNode>;
+  /** Names of the children. */
+  readonly names: NameFilter;
   /** `/path/?`: the value itself. */
   value: boolean | undefined;
   /** `/path/*`: the value and everything below it. */
@@ -24,7 +28,12 @@ export const DEFAULT_INDEXING_POLICY = {
 /** The step from an array to its elements. */
 export const ARRAY_STEP = '[]';
 
-const newNode = (): PolicyNode => ({ children: new Map(), value: undefined, subtree: undefined });
+const newNode = (): PolicyNode => ({
+  children: new Map(),
+  names: new NameFilter(),
+  value: undefined,
+  subtree: undefined,
+});
 
 /** The tree of a policy; an empty one when nothing is indexed. */
 export function policyTree({
@@ -48,6 +57,7 @@ function mark(root: PolicyNode, path: string, included: boolean): void {
     if (child === undefined) {
       child = newNode();
       node.children.set(step, child);
+      node.names.add(step);
     }
     node = child;
   }

@@ -1,6 +1,7 @@
 import { MAX_NESTING } from './errors.ts';
 import { ARRAY_STEP, type PolicyNode } from './indexing-policy.ts';
 import type { JsonCursor } from './json-cursor.ts';
+import type { NameFilter } from './name-filter.ts';
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -10,8 +11,12 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
-/** Gets each property of the outermost object: its name, and where its value begins and ends. */
-export type PropertyVisitor = (name: string, start: number, end: number) => void;
+/** Gets properties of the outermost object: the name, and where the value begins and ends. */
+export interface PropertyVisitor {
+  /** The properties that are wanted; others may come too. */
+  readonly names: NameFilter;
+  property(name: string, start: number, end: number): void;
+}
 
 /** What the walk through one text found. */
 export interface TextTerms {
@@ -31,7 +36,7 @@ export function scanTerms(
   node: PolicyNode | undefined,
   inherited: boolean,
   depth = 0,
-  visit?: PropertyVisitor,
+  visitor?: PropertyVisitor,
 ): void {
   const byte = cursor.peek();
   if (byte !== OPEN_BRACE && byte !== OPEN_BRACKET) {
@@ -52,24 +57,38 @@ export function scanTerms(
   const element = isObject ? undefined : children?.get(ARRAY_STEP);
   for (;;) {
     let child = element;
-    let name = '';
+    let name: string | undefined;
     if (isObject) {
-      cursor.peek();
-      if (children === undefined && visit === undefined) cursor.string();
-      else {
-        name = cursor.text();
-        child = children?.get(name);
-      }
+      name = wantedName(cursor, node, visitor);
+      child = name === undefined ? undefined : children?.get(name);
       cursor.expect(COLON);
     }
     cursor.peek();
     const start = cursor.at;
     scanTerms(cursor, found, child, below, depth + 1);
-    visit?.(name, start, cursor.at);
+    if (name !== undefined) visitor?.property(name, start, cursor.at);
     if (cursor.peek() === close) break;
     cursor.expect(COMMA);
   }
   cursor.at++;
+}
+
+/** Moves past a property name, and makes it a string only when the policy or the visitor may know it. */
+function wantedName(
+  cursor: JsonCursor,
+  node: PolicyNode | undefined,
+  visitor: PropertyVisitor | undefined,
+): string | undefined {
+  cursor.peek();
+  const start = cursor.at;
+  cursor.string();
+  const { bytes, at, escaped } = cursor;
+  const wanted =
+    node?.names.mayInclude(bytes, start, at, escaped) || visitor?.names.mayInclude(bytes, start, at, escaped);
+  if (wanted !== true) return undefined;
+  return escaped
+    ? (JSON.parse(bytes.toString('utf8', start, at)) as string)
+    : bytes.toString('utf8', start + 1, at - 1);
 }
 
 /**
@@ -101,10 +120,10 @@ export function changedTermsInText(
     }
     before.peek();
     after.peek();
-    const [startBefore, startAfter] = [before.at, after.at];
+    const startBefore = before.at;
+    const startAfter = after.at;
     before.string();
-    const name = children === undefined ? undefined : after.text();
-    if (name === undefined) after.string();
+    const name = wantedName(after, node, undefined);
     if (!sameText(before, startBefore, after, startAfter)) return undefined;
     const child = name === undefined ? undefined : children?.get(name);
     before.expect(COLON);
@@ -128,7 +147,8 @@ function changedInValue(
   const kindAfter = after.peek();
   if (kindBefore === OPEN_BRACE && kindAfter === OPEN_BRACE)
     return changedTermsInText(before, Number.POSITIVE_INFINITY, after, node, inherited);
-  const [startBefore, startAfter] = [before.at, after.at];
+  const startBefore = before.at;
+  const startAfter = after.at;
   const found = { terms: 0, tooDeep: false };
   scanTerms(before, found, node, inherited);
   scanTerms(after, found, node, inherited);

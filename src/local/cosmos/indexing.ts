@@ -5,7 +5,7 @@ import type { JsonCursor } from './json-cursor.ts';
 /** Counts index terms, one per indexed scalar. */
 export interface TermCounter {
   /** Terms of the value at the cursor, which moves past it. @throws SyntaxError when it is not JSON */
-  scan(cursor: JsonCursor, visit?: PropertyVisitor): TextTerms;
+  scan(cursor: JsonCursor, visitor?: PropertyVisitor): TextTerms;
   /** Terms removed plus terms added when one document replaces another. */
   changed(before: unknown, after: unknown): number;
   /** The same from their texts (see {@link changedTermsInText}); undefined when only {@link changed} can tell. */
@@ -17,9 +17,9 @@ export function compileIndexingPolicy(policy: IndexingPolicy): TermCounter {
   const root = policyTree(policy);
   const inherited = root.subtree ?? false;
   return {
-    scan(cursor, visit) {
+    scan(cursor, visitor) {
       const found = { terms: 0, tooDeep: false };
-      scanTerms(cursor, found, root, inherited, 0, visit);
+      scanTerms(cursor, found, root, inherited, 0, visitor);
       return found;
     },
     changed: (before, after) => difference(before, after, root, inherited),

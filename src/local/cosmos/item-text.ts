@@ -1,7 +1,9 @@
 import { badRequest, missingId, tooDeep, tooLarge } from './errors.ts';
 import type { TermCounter } from './indexing.ts';
+import type { PropertyVisitor } from './indexing-text.ts';
 import { type JsonObject, MAX_ITEM_BYTES, requireId, SYSTEM_PROPERTIES } from './item.ts';
 import { JsonCursor, type JsonSpan, parseSpan } from './json-cursor.ts';
+import { NameFilter } from './name-filter.ts';
 import { componentText, type PartitionKeyReader } from './partition-key.ts';
 
 const MAX_ID_BYTES = 1023;
@@ -17,17 +19,54 @@ export interface ItemText extends JsonSpan {
   readonly tooDeep: boolean;
 }
 
+/** What one item says of itself, filled while the scan passes its outermost properties. */
+class Properties implements PropertyVisitor {
+  readonly names = new NameFilter();
+  readonly #keyNames: readonly string[];
+  #bytes: Buffer = NOTHING;
+  #keyTexts: string[] = [];
+  id: unknown;
+  ttl: unknown;
+  system = false;
+
+  constructor(keyNames: readonly string[]) {
+    this.#keyNames = keyNames;
+    for (const name of ['id', 'ttl', ...SYSTEM_PROPERTIES, ...keyNames]) this.names.add(name);
+  }
+
+  get keyText(): string {
+    return `[${this.#keyNames.map((_, index) => this.#keyTexts[index] ?? '{}').join(',')}]`;
+  }
+
+  begin(bytes: Buffer): void {
+    this.#bytes = bytes;
+    this.#keyTexts = [];
+    this.id = undefined;
+    this.ttl = undefined;
+    this.system = false;
+  }
+
+  property(name: string, start: number, end: number): void {
+    if (name === 'id') this.id = scalarIn(this.#bytes, start, end);
+    else if (name === 'ttl') this.ttl = scalarIn(this.#bytes, start, end);
+    else if (SYSTEM_PROPERTIES.has(name)) this.system = true;
+    const component = this.#keyNames.indexOf(name);
+    if (component !== -1) this.#keyTexts[component] = keyTextIn(this.#bytes, start, end);
+  }
+}
+
+const NOTHING = Buffer.alloc(0);
+
 /** Reads items in one pass over their bytes: checks the JSON, counts index terms, notes id, ttl and partition key. */
 export class ItemReader {
   readonly #keys: PartitionKeyReader;
   readonly #terms: TermCounter;
-  /** Paths of the partition key when each is one property of the item; their texts are all that is needed then. */
-  readonly #keyNames: readonly string[] | undefined;
+  readonly #properties: Properties;
 
   constructor(keys: PartitionKeyReader, terms: TermCounter) {
     this.#keys = keys;
     this.#terms = terms;
-    this.#keyNames = keys.topLevelNames;
+    this.#properties = new Properties(keys.topLevelNames ?? []);
   }
 
   /**
@@ -40,26 +79,19 @@ export class ItemReader {
     const { bytes } = cursor;
     const isObject = cursor.peek() === OPEN_BRACE;
     const start = cursor.at;
-    let id: unknown;
-    let ttl: unknown;
-    let hasSystemProperties = false;
-    const keyNames = this.#keyNames;
-    const keyTexts: string[] = [];
-    const found = this.#terms.scan(cursor, (name, from, to) => {
-      if (name === 'id') id = scalarIn(bytes, from, to);
-      else if (name === 'ttl') ttl = scalarIn(bytes, from, to);
-      else if (SYSTEM_PROPERTIES.has(name)) hasSystemProperties = true;
-      const component = keyNames?.indexOf(name) ?? -1;
-      if (component !== -1) keyTexts[component] = keyTextIn(bytes, from, to);
-    });
-    const span = { bytes, start, end: cursor.at };
-    if (!isObject) return span;
-    if (hasSystemProperties) return this.fromValue(withoutSystemProperties(parseSpan(span) as JsonObject));
+    const properties = this.#properties;
+    properties.begin(bytes);
+    const { terms, tooDeep: isTooDeep } = this.#terms.scan(cursor, properties);
+    const end = cursor.at;
+    if (!isObject) return { bytes, start, end };
+    const { id, ttl } = properties;
+    if (properties.system)
+      return this.fromValue(withoutSystemProperties(parseSpan({ bytes, start, end }) as JsonObject));
     const keyText =
-      keyNames === undefined
-        ? this.#keys.textOf(parseSpan(span) as JsonObject)
-        : `[${keyNames.map((_, index) => keyTexts[index] ?? '{}').join(',')}]`;
-    return { bytes, start, end: cursor.at, id, ttl, keyText, ...found };
+      this.#keys.topLevelNames === undefined
+        ? this.#keys.textOf(parseSpan({ bytes, start, end }) as JsonObject)
+        : properties.keyText;
+    return { bytes, start, end, id, ttl, keyText, terms, tooDeep: isTooDeep };
   }
 
   /** The item that a patch left behind. */

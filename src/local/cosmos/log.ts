@@ -7,8 +7,6 @@ export type RecordKind = (typeof RecordKind)[keyof typeof RecordKind];
 
 export interface RecordHead {
   readonly kind: RecordKind;
-  /** False while more records of the same transaction follow: a torn transaction is cut off as a whole. */
-  readonly last: boolean;
   readonly lsn: number;
   /** LSN of the version before this one, 0 for none. */
   readonly previousLsn: number;
@@ -67,13 +65,17 @@ export class PartitionLog {
     return this.#appendedBytes;
   }
 
-  /** Adds a record. It is not durable, and must not be acknowledged, before {@link commit}. */
-  append(head: RecordHead, key: string, body: BodyParts): BodyLocation {
+  /**
+   * Adds a record. It is not durable, and must not be acknowledged, before {@link commit}.
+   *
+   * @param last false while more records of the same transaction follow: a torn transaction is cut off as a whole
+   */
+  append(head: RecordHead, key: string, body: BodyParts, last = true): BodyLocation {
     const keyBytes = Buffer.byteLength(key);
     const length = HEAD + keyBytes + body.length;
     const at = this.#reserve(FRAME + length);
     const chunk = this.#chunk;
-    writeHead(chunk, at + FRAME, head, keyBytes, body.length);
+    writeHead(chunk, at + FRAME, head, keyBytes, body.length, last);
     chunk.write(key, at + FRAME + HEAD, keyBytes, 'utf8');
     const offset = at + FRAME + HEAD + keyBytes;
     body.write(chunk, offset);
@@ -130,7 +132,7 @@ export class PartitionLog {
         const record = readRecord(chunk, at + FRAME);
         transaction.push(() => visit(record.head, record.key, record.body));
         at += FRAME + length;
-        if (record.head.last) {
+        if (record.last) {
           for (const apply of transaction.splice(0)) apply();
           valid = filePosition - end + at;
         }
@@ -185,9 +187,16 @@ export const copyOf = ({ chunk, offset, length }: BodyLocation): BodyParts => ({
   },
 });
 
-function writeHead(chunk: Buffer, at: number, head: RecordHead, keyBytes: number, bodyBytes: number): void {
+function writeHead(
+  chunk: Buffer,
+  at: number,
+  head: RecordHead,
+  keyBytes: number,
+  bodyBytes: number,
+  last: boolean,
+): void {
   chunk[at] = head.kind;
-  chunk[at + 1] = head.last ? 1 : 0;
+  chunk[at + 1] = last ? 1 : 0;
   chunk.writeUInt16LE(keyBytes, at + 2);
   chunk.writeUInt32LE(head.timestamp, at + 4);
   chunk.writeInt32LE(head.ttl, at + 8);
@@ -200,13 +209,15 @@ function writeHead(chunk: Buffer, at: number, head: RecordHead, keyBytes: number
   chunk.writeDoubleLE(head.document, at + 48);
 }
 
-function readRecord(chunk: Buffer, at: number): { head: RecordHead; key: string; body: BodyLocation } {
+function readRecord(
+  chunk: Buffer,
+  at: number,
+): { head: RecordHead; last: boolean; key: string; body: BodyLocation } {
   const keyBytes = chunk.readUInt16LE(at + 2);
   const offset = at + HEAD + keyBytes;
   return {
     head: {
       kind: chunk[at] as RecordKind,
-      last: chunk[at + 1] === 1,
       timestamp: chunk.readUInt32LE(at + 4),
       ttl: chunk.readInt32LE(at + 8),
       terms: chunk.readUInt32LE(at + 12),
@@ -216,6 +227,7 @@ function readRecord(chunk: Buffer, at: number): { head: RecordHead; key: string;
       sequence: chunk.readDoubleLE(at + 40),
       document: chunk.readDoubleLE(at + 48),
     },
+    last: chunk[at + 1] === 1,
     key: chunk.toString('utf8', at + HEAD, offset),
     body: { chunk, offset, length: chunk.readUInt32LE(at + 20) },
   };

@@ -16,11 +16,15 @@ export interface LogicalPartition {
 }
 
 /** One version of an item as the log holds it. */
-export interface Revision extends ItemFacts, BodyLocation {
+export interface Revision extends ItemFacts {
+  readonly length: number;
   readonly kind: RecordKind;
   readonly partition: LogicalPartition;
   readonly lsn: number;
   readonly previousLsn: number;
+  /** Where the body is now: a compaction or a split moves it. */
+  chunk: Buffer;
+  offset: number;
   /** True when a later version or a delete replaced it: no longer in reads or in the latest-version feed. */
   superseded: boolean;
 }
@@ -135,7 +139,6 @@ export class PhysicalPartition {
       this.#superseded++;
       return;
     }
-    revision.partition.items.set(revision.id, revision);
     this.liveItems++;
     this.liveBytes += revision.length;
   }
@@ -153,11 +156,7 @@ export class PhysicalPartition {
   /** Rewrites the log with what the index refers to, LSNs unchanged. The caller deletes the old one when it is safe. */
   rewrite(log: PartitionLog, counters: Pick<RecordHead, 'sequence' | 'document'>): void {
     appendMark(log, this, counters);
-    this.revisions = this.revisions.map((revision) => {
-      const copy = copyRevision(revision, log);
-      if (!revision.superseded) revision.partition.items.set(revision.id, copy);
-      return copy;
-    });
+    for (const revision of this.revisions) moveBody(revision, log);
     log.commit();
     this.log = log;
     this.#droppedBytes = 0;
@@ -192,24 +191,22 @@ export function appendMark(
   { lsn, trimmedLsn }: Pick<PhysicalPartition, 'lsn' | 'trimmedLsn'>,
   { sequence, document }: Pick<RecordHead, 'sequence' | 'document'>,
 ): void {
-  const head = { kind: RecordKind.mark, last: true, lsn, previousLsn: trimmedLsn, sequence, document };
+  const head = { kind: RecordKind.mark, lsn, previousLsn: trimmedLsn, sequence, document };
   log.append({ ...head, timestamp: 0, ttl: 0, terms: 0, sizeBytes: 0 }, '', NO_BODY);
 }
 
 /** Key of a record: partition key text and id, apart by a character that neither JSON text nor an id can hold raw. */
 export const recordKey = (partition: LogicalPartition, id: string): string => `${partition.text}\n${id}`;
 
-export function copyRevision(revision: Revision, log: PartitionLog): Revision {
-  const { partition, id } = revision;
-  const head = { ...revision, last: true };
-  const copy = createRevision(
-    head,
-    partition,
-    id,
-    log.append(head, recordKey(partition, id), copyOf(revision)),
+/** Writes a revision into another log, and lets it refer to its bytes there. */
+export function moveBody(revision: Revision, log: PartitionLog): void {
+  const { chunk, offset } = log.append(
+    revision,
+    recordKey(revision.partition, revision.id),
+    copyOf(revision),
   );
-  copy.superseded = revision.superseded;
-  return copy;
+  revision.chunk = chunk;
+  revision.offset = offset;
 }
 
 export const bodyBytes = ({ chunk, offset, length }: BodyLocation): Buffer =>
