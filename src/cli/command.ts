@@ -73,6 +73,8 @@ export interface CommandContext {
    * the file or `--target` names something else. Throws E_CONFIG with a hint otherwise.
    */
   targets(need: readonly ServiceName[], options?: TargetOptions): Promise<Targets>;
+  /** The pipeline file in use, `undefined` without one. */
+  readonly configPath: string | undefined;
   /** A raw top-level section of the pipeline file, `undefined` without one. */
   section(name: string): unknown;
 }

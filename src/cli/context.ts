@@ -8,7 +8,7 @@ import { type LocalChild, startLocalChild } from './local-child.ts';
 import type { ResolvedOption } from './resolve-options.ts';
 import { withSpinner } from './spinner.ts';
 
-interface ContextInput extends Omit<CommandContext, 'targets' | 'section'> {
+interface ContextInput extends Omit<CommandContext, 'targets' | 'section' | 'configPath'> {
   readonly resolved: Readonly<Record<string, ResolvedOption>>;
   readonly file: PipelineFile | undefined;
   /** `--target` or the file's `target`. */
@@ -34,7 +34,12 @@ export function createContext(input: ContextInput): { context: CommandContext; d
       return resolveTargets(need, withoutAddresses(values(resolved)), readLocalState(given.cwd));
     return resolveTargets(need, values(resolved), readLocalState(given.cwd));
   };
-  const context: CommandContext = { ...given, targets, section: (name) => file?.sections[name] };
+  const context: CommandContext = {
+    ...given,
+    targets,
+    configPath: file?.path,
+    section: (name) => file?.sections[name],
+  };
   return { context, dispose: async () => child?.stop() };
 }
 

@@ -124,6 +124,20 @@ export async function openPublisher(
   };
 }
 
+/**
+ * Sends a request without events, which publishes nothing: it tells whether the topic is there and takes the credential.
+ * Throws PipeError E_UNREACHABLE, E_AUTH or E_NOT_FOUND.
+ */
+export async function probeTopic(target: EventGridTarget): Promise<void> {
+  const send = await sender(target, 'eventGrid');
+  try {
+    await send([]);
+  } catch (error) {
+    // Credentials are checked before the body, which a topic of another schema refuses.
+    if (describeFailure(error).status !== 400) throw toPipeError(error, target.endpoint);
+  }
+}
+
 /** Room for the attributes that the SDK adds: `specversion`, `datacontenttype`, `dataVersion`. */
 const ADDED_BYTES = 90;
 
@@ -187,14 +201,13 @@ function cloudEvent(event: GridEvent): SendCloudEventInput<unknown> {
     type,
     ...(subject !== undefined && { subject }),
     ...(time !== undefined && { time: new Date(time) }),
-    ...(data !== undefined && { data }),
+    ...(data !== undefined && { data: asObject(data) }),
     ...(Buffer.isBuffer(data) && { datacontenttype: contentType ?? 'application/octet-stream' }),
     ...(!Buffer.isBuffer(data) && contentType !== undefined && { datacontenttype: contentType }),
     extensionAttributes: { ...extensions },
   };
 }
 
-/** The SDK takes objects only as data of this schema. */
 function eventGridEvent(event: GridEvent): SendEventGridEventInput<unknown> {
   const { id, source, type, subject, time, data } = event;
   return {
@@ -203,8 +216,13 @@ function eventGridEvent(event: GridEvent): SendEventGridEventInput<unknown> {
     eventType: type,
     dataVersion: '1',
     ...(time !== undefined && { eventTime: new Date(time) }),
-    data: typeof data === 'object' && data !== null ? data : { value: data ?? null },
+    data: asObject(data ?? null),
   };
+}
+
+/** The SDK takes nothing but objects as data ("events.data must be of type object"). */
+function asObject(data: unknown): object {
+  return typeof data === 'object' && data !== null ? data : { value: data };
 }
 
 function isLoopback(endpoint: string): boolean {
