@@ -41,7 +41,7 @@ export function scanTerms(
   const byte = cursor.peek();
   if (byte !== OPEN_BRACE && byte !== OPEN_BRACKET) {
     cursor.scalar();
-    if (node?.value ?? node?.subtree ?? inherited) found.terms++;
+    found.terms += scalarTerms(node, inherited);
     return;
   }
   if (depth > MAX_NESTING) found.tooDeep = true;
@@ -63,15 +63,22 @@ export function scanTerms(
       child = name === undefined ? undefined : children?.get(name);
       cursor.expect(COLON);
     }
-    cursor.peek();
+    const first = cursor.peek();
     const start = cursor.at;
-    scanTerms(cursor, found, child, below, depth + 1);
+    if (first === OPEN_BRACE || first === OPEN_BRACKET) scanTerms(cursor, found, child, below, depth + 1);
+    else {
+      cursor.scalar();
+      found.terms += scalarTerms(child, below);
+    }
     if (name !== undefined) visitor?.property(name, start, cursor.at);
     if (cursor.peek() === close) break;
     cursor.expect(COMMA);
   }
   cursor.at++;
 }
+
+const scalarTerms = (node: PolicyNode | undefined, inherited: boolean): number =>
+  (node === undefined ? inherited : (node.value ?? node.subtree ?? inherited)) ? 1 : 0;
 
 /** Moves past a property name, and makes it a string only when the policy or the visitor may know it. */
 function wantedName(
@@ -120,11 +127,11 @@ export function changedTermsInText(
     }
     before.peek();
     after.peek();
-    const startBefore = before.at;
-    const startAfter = after.at;
-    before.string();
+    const start = after.at;
     const name = wantedName(after, node, undefined);
-    if (!sameText(before, startBefore, after, startAfter)) return undefined;
+    const end = before.at + after.at - start;
+    if (!sameBytes(before.bytes, before.at, after.bytes, start, after.at - start)) return undefined;
+    before.at = end;
     const child = name === undefined ? undefined : children?.get(name);
     before.expect(COLON);
     after.expect(COLON);
@@ -147,20 +154,38 @@ function changedInValue(
   const kindAfter = after.peek();
   if (kindBefore === OPEN_BRACE && kindAfter === OPEN_BRACE)
     return changedTermsInText(before, Number.POSITIVE_INFINITY, after, node, inherited);
+  if (isNested(kindBefore) || isNested(kindAfter)) return changedInNested(before, after, node, inherited);
   const startBefore = before.at;
   const startAfter = after.at;
-  const found = { terms: 0, tooDeep: false };
-  scanTerms(before, found, node, inherited);
-  scanTerms(after, found, node, inherited);
+  before.skipScalar();
+  after.skipScalar();
   if (sameText(before, startBefore, after, startAfter)) return 0;
-  // Arrays are compared by position, and 1.0 is 1: both take the values.
-  if (kindBefore === OPEN_BRACKET && kindAfter === OPEN_BRACKET) return undefined;
+  // 1.0 is 1, and a string may be escaped in several ways.
   const sameLength = before.at - startBefore === after.at - startAfter;
   if (!sameLength && kindBefore !== QUOTE && kindAfter !== QUOTE) {
     if (numberIn(before, startBefore) === numberIn(after, startAfter)) return 0;
   } else if (before.escaped || after.escaped) return undefined;
-  return found.terms;
+  return 2 * scalarTerms(node, inherited);
 }
+
+/** Arrays are equal when their texts are; else their elements must be compared as values. */
+function changedInNested(
+  before: JsonCursor,
+  after: JsonCursor,
+  node: PolicyNode | undefined,
+  inherited: boolean,
+): number | undefined {
+  const startBefore = before.at;
+  const startAfter = after.at;
+  const bothArrays = before.peek() === OPEN_BRACKET && after.peek() === OPEN_BRACKET;
+  const found = { terms: 0, tooDeep: false };
+  scanTerms(before, found, node, inherited);
+  scanTerms(after, found, node, inherited);
+  if (!bothArrays) return found.terms;
+  return sameText(before, startBefore, after, startAfter) ? 0 : undefined;
+}
+
+const isNested = (byte: number): boolean => byte === OPEN_BRACE || byte === OPEN_BRACKET;
 
 const numberIn = ({ bytes, at }: JsonCursor, start: number): unknown =>
   JSON.parse(bytes.toString('utf8', start, at)) as unknown;
@@ -168,7 +193,10 @@ const numberIn = ({ bytes, at }: JsonCursor, start: number): unknown =>
 /** Whether what lies between the starts and where the cursors are is the same, byte for byte. */
 function sameText(a: JsonCursor, startA: number, b: JsonCursor, startB: number): boolean {
   const length = a.at - startA;
-  if (length !== b.at - startB) return false;
-  for (let i = 0; i < length; i++) if (a.bytes[startA + i] !== b.bytes[startB + i]) return false;
+  return length === b.at - startB && sameBytes(a.bytes, startA, b.bytes, startB, length);
+}
+
+function sameBytes(a: Buffer, startA: number, b: Buffer, startB: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if (a[startA + i] !== b[startB + i]) return false;
   return true;
 }

@@ -10,14 +10,17 @@ const ORDINARY = new Uint8Array(256).fill(1).fill(0, 0, 0x20);
 ORDINARY[QUOTE] = 0;
 ORDINARY[BACKSLASH] = 0;
 
+/** Bytes of numbers and literals. */
+const UNQUOTED = new Uint8Array(256);
+for (const byte of Buffer.from('0123456789+-.eEtrufalsn')) UNQUOTED[byte] = 1;
+
 const ESCAPES = new Uint8Array(256);
 for (const byte of Buffer.from('"\\/bfnrt')) ESCAPES[byte] = 1;
 
+const DIGITS = new Uint8Array(256).fill(1, ZERO, ZERO + 10);
+
 const HEX_DIGITS = /^[0-9a-fA-F]{4}$/;
 const LITERALS = new Map(['true', 'false', 'null'].map((text) => [text.charCodeAt(0), text]));
-
-const isDigit = (byte: number): boolean => byte >= ZERO && byte <= 0x39;
-const isExponent = (byte: number): boolean => byte === 0x65 || byte === 0x45;
 
 /** Where the text of a JSON value is. */
 export interface JsonSpan {
@@ -70,7 +73,7 @@ export class JsonCursor {
   scalar(): void {
     const byte = this.bytes[this.at] as number;
     if (byte === QUOTE) this.string();
-    else if (isDigit(byte) || byte === MINUS) this.#number();
+    else if (DIGITS[byte] === 1 || byte === MINUS) this.#number();
     else this.#literal(byte);
   }
 
@@ -107,6 +110,18 @@ export class JsonCursor {
     if (this.at < this.bytes.length) this.fail();
   }
 
+  /** Moves past a scalar of text that was checked before: it ends where the next token or white space begins. */
+  skipScalar(): void {
+    if (this.bytes[this.at] === QUOTE) {
+      this.string();
+      return;
+    }
+    const { bytes } = this;
+    let { at } = this;
+    while (UNQUOTED[bytes[at] as number] === 1) at++;
+    this.at = at;
+  }
+
   fail(): never {
     throw new SyntaxError(`The text is not valid JSON at position ${this.at}`);
   }
@@ -120,26 +135,26 @@ export class JsonCursor {
 
   #number(): void {
     const { bytes } = this;
-    if (bytes[this.at] === MINUS) this.at++;
-    if (bytes[this.at] === ZERO) this.at++;
-    else this.#digits();
-    if (bytes[this.at] === DOT) {
-      this.at++;
-      this.#digits();
+    let { at } = this;
+    if (bytes[at] === MINUS) at++;
+    at = bytes[at] === ZERO ? at + 1 : this.#digits(at);
+    if (bytes[at] === DOT) at = this.#digits(at + 1);
+    const byte = bytes[at];
+    if (byte === 0x65 || byte === 0x45) {
+      const sign = bytes[++at];
+      at = this.#digits(sign === PLUS || sign === MINUS ? at + 1 : at);
     }
-    if (!isExponent(bytes[this.at] as number)) return;
-    this.at++;
-    const sign = bytes[this.at];
-    if (sign === PLUS || sign === MINUS) this.at++;
-    this.#digits();
+    this.at = at;
   }
 
-  #digits(): void {
+  /** The end of one digit or more. */
+  #digits(start: number): number {
     const { bytes } = this;
-    let { at } = this;
-    while (isDigit(bytes[at] as number)) at++;
-    if (at === this.at) this.fail();
+    let at = start;
+    while (DIGITS[bytes[at] as number] === 1) at++;
     this.at = at;
+    if (at === start) this.fail();
+    return at;
   }
 
   #literal(first: number): void {
