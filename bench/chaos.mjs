@@ -32,7 +32,7 @@ if (values.plan) {
 }
 
 async function run(plans) {
-  const total = { lost: 0, corrupted: 0, duplicatedStored: 0, outOfOrder: 0, restarts: 0 };
+  const total = { lost: 0, corrupted: 0, duplicatedStored: 0, outOfOrder: 0, sentOutOfOrder: 0, restarts: 0 };
   const faults = {};
   const failures = [];
   for (const plan of plans) {
@@ -51,8 +51,8 @@ async function run(plans) {
 }
 
 function line({ seed, scenario }, found) {
-  const { lost, corrupted, duplicatedStored, outOfOrder, durationMs } = found;
-  const verdict = `lost ${lost}, corrupted ${corrupted}, stored twice ${duplicatedStored}, out of order ${outOfOrder}`;
+  const { lost, corrupted, duplicatedStored, outOfOrder, sentOutOfOrder, durationMs } = found;
+  const verdict = `lost ${lost}, corrupted ${corrupted}, stored twice ${duplicatedStored}, out of order ${outOfOrder} (sent so ${sentOutOfOrder})`;
   const state = isIntact(found) ? 'ok  ' : 'FAIL';
   return `${state} seed ${seed}  ${scenario.padEnd(28)} ${(durationMs / 1000).toFixed(1)}s  ${verdict}`;
 }
@@ -61,7 +61,7 @@ function summary({ rounds: done, seed, faults, failures, ...total }) {
   const counts = Object.entries(faults).map(([name, times]) => `${name} ${times}`);
   return [
     `${done} rounds from seed ${seed}, ${failures.length} failed`,
-    `lost ${total.lost}   corrupted ${total.corrupted}   stored twice ${total.duplicatedStored}   out of order ${total.outOfOrder}`,
+    `lost ${total.lost}   corrupted ${total.corrupted}   stored twice ${total.duplicatedStored}   out of order ${total.outOfOrder}, of which sent so ${total.sentOutOfOrder}`,
     `faults: ${counts.join(', ')}`,
   ].join('\n');
 }

@@ -14,9 +14,16 @@ const ADDED = new Set(['_rid', '_self', '_etag', '_attachments', '_ts', '_lsn', 
  * @returns counts, and the ids of a few items that are wrong
  */
 export async function audit(environment, { database, container }) {
-  const sent = await readHub(environment);
+  const { bodies: sent, outOfOrder } = await readHub(environment);
   const account = new CosmosClient(environment.COSMOS_CONNECTION_STRING);
-  const found = { sent: sent.size, stored: 0, missing: 0, corrupted: 0, examples: [] };
+  const found = {
+    sent: sent.size,
+    stored: 0,
+    missing: 0,
+    corrupted: 0,
+    sentOutOfOrder: outOfOrder,
+    examples: [],
+  };
   const seen = new Set();
   const note = (kind, id) => {
     found[kind] += 1;
@@ -39,10 +46,15 @@ export async function audit(environment, { database, container }) {
   return found;
 }
 
-/** Bodies by event id. An event that was sent again after a lost answer is there twice, with the same body. */
+/**
+ * Bodies by event id, and how many events the hub itself holds out of order. An event that was sent again after a lost answer
+ * is there twice, with the same body, and the second copy is behind events that were sent after the first.
+ */
 async function readHub({ EVENTHUB_CONNECTION_STRING, EVENTHUB_NAME }) {
   const client = new EventHubConsumerClient('$Default', EVENTHUB_CONNECTION_STRING, EVENTHUB_NAME);
   const bodies = new Map();
+  /** Last copies in the order of the hub, which is the order in which they are stored for good. */
+  const lastCopies = new Map();
   try {
     const partitions = await Promise.all(
       (await client.getPartitionIds()).map((id) => client.getPartitionProperties(id)),
@@ -57,7 +69,11 @@ async function readHub({ EVENTHUB_CONNECTION_STRING, EVENTHUB_NAME }) {
                 partitionId,
                 {
                   async processEvents(events) {
-                    for (const { body } of events) bodies.set(body.eventId, body);
+                    for (const { body, properties } of events) {
+                      bodies.set(body.eventId, body);
+                      lastCopies.delete(body.eventId);
+                      lastCopies.set(body.eventId, properties);
+                    }
                     if ((events.at(-1)?.sequenceNumber ?? -1) < lastEnqueuedSequenceNumber) return;
                     void subscription.close().then(resolve, reject);
                   },
@@ -71,5 +87,16 @@ async function readHub({ EVENTHUB_CONNECTION_STRING, EVENTHUB_NAME }) {
   } finally {
     await client.close();
   }
-  return bodies;
+  return { bodies, outOfOrder: countDisorder(lastCopies.values()) };
+}
+
+/** Events behind one with a higher sequence number of their key; a key is on one partition. */
+function countDisorder(events) {
+  const highest = new Map();
+  let count = 0;
+  for (const { 'cp-key': key, 'cp-seq': sequence } of events) {
+    if (sequence < (highest.get(key) ?? -1)) count += 1;
+    else highest.set(key, sequence);
+  }
+  return count;
 }

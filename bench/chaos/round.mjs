@@ -22,7 +22,15 @@ export async function runRound(plan, cli) {
   const folder = await mkdtemp(join(tmpdir(), `chaos-${plan.seed}-`));
   const processes = processesIn(cli, folder);
   const startedAt = performance.now();
-  const found = { lost: 0, corrupted: 0, duplicatedStored: 0, outOfOrder: 0, restarts: 0, faults: {} };
+  const found = {
+    lost: 0,
+    corrupted: 0,
+    duplicatedStored: 0,
+    outOfOrder: 0,
+    sentOutOfOrder: 0,
+    restarts: 0,
+    faults: {},
+  };
   try {
     Object.assign(found, await disturbAndVerify(plan, processes, folder, found.faults));
   } catch (error) {
@@ -87,6 +95,7 @@ async function disturbAndVerify(plan, processes, folder, faults) {
     corrupted: Math.max(totals.corrupted, audited.corrupted),
     duplicatedStored: Math.max(totals.duplicated, stored - acknowledged),
     outOfOrder: totals.outOfOrder,
+    sentOutOfOrder: audited.sentOutOfOrder,
     restarts: ingesters.reduce((sum, { restarts }) => sum + restarts, 0),
     examples: [...examples.slice(0, 5).map((example) => JSON.stringify(example)), ...audited.examples],
   };
