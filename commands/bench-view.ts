@@ -13,11 +13,15 @@ export interface BenchView {
   heartbeat(): string;
 }
 
-interface Reading {
-  readonly elapsedMs: number;
+/** Of one range in the heat strip, from idle to busier than its share of the throughput. */
+const HEAT = ' ▁▂▃▄▅▆▇█';
+/** Ranges shown one by one; a strip of more would not fit 80 columns. */
+const MAX_RANGES = 64;
+
+type Reading = Pick<BenchSnapshot, 'elapsedMs' | 'ru'> & {
   readonly done: readonly number[];
-  readonly requestCharge: number;
-}
+  readonly offered: number;
+};
 
 /** Turns snapshots into the live block and the heartbeat line. `expectedEvents` is unknown for open-ended loads. */
 export function benchView(
@@ -29,11 +33,13 @@ export function benchView(
   const read = (): {
     readonly now: BenchSnapshot;
     readonly rates: readonly number[];
+    readonly offeredPerSecond: number;
     readonly ruPerSecond: number;
+    readonly ranges: readonly RangeHeat[];
   } => {
     const now = snapshot();
-    const { elapsedMs, requestCharge, stages } = now;
-    readings.push({ elapsedMs, requestCharge, done: stages.map((stage) => stage.done) });
+    const { elapsedMs, ru, stages } = now;
+    readings.push({ elapsedMs, ru, done: stages.map(({ done }) => done), offered: stages[0]?.offered ?? 0 });
     while (readings.length > 2 && elapsedMs - (readings[1]?.elapsedMs ?? 0) > RATE_WINDOW_MS)
       readings.shift();
     const [first] = readings;
@@ -43,13 +49,24 @@ export function benchView(
     return {
       now,
       rates: stages.map((stage, index) => perSecond(stage.done, first?.done[index])),
-      ruPerSecond: perSecond(requestCharge, first?.requestCharge),
+      offeredPerSecond: perSecond(stages[0]?.offered ?? 0, first?.offered),
+      ruPerSecond: perSecond(ru.requestCharge, first?.ru.requestCharge),
+      ranges: ru.ranges
+        .filter(({ rangeId }) => rangeId !== '*')
+        .map(({ rangeId, requestCharge, throttled }) => {
+          const before = first?.ru.ranges.find((range) => range.rangeId === rangeId);
+          return {
+            rangeId,
+            ruPerSecond: perSecond(requestCharge, before?.requestCharge),
+            isThrottled: throttled > (before?.throttled ?? 0),
+          };
+        }),
     };
   };
 
   return {
     frame() {
-      const { now, rates, ruPerSecond } = read();
+      const { now, rates, offeredPerSecond, ruPerSecond, ranges } = read();
       const header = ['STAGE', 'DONE', 'DONE/S', 'BACKLOG', 'P50', 'P99', 'ERRORS'];
       const rows = now.stages.map((stage, index) => [
         stage.name,
@@ -65,7 +82,9 @@ export function benchView(
         '',
         ...formatTable([header, ...rows], { indent: 1 }),
         '',
-        ` ${ruText(ruPerSecond, now.throttled, load.provisionedRuPerSecond)}`,
+        ` cosmos     ${ruText(ruPerSecond, now.ru.throttled, load.provisionedRuPerSecond)}`,
+        ...heatStrip(ranges, load.provisionedRuPerSecond),
+        ` generator  ${formatCount(offeredPerSecond)}/s offered   in flight ${formatCount(now.stages[0]?.inFlight ?? 0)}   event loop p99 +${formatDurationMs(now.loopDelayMs)}`,
       ];
     },
     heartbeat() {
@@ -77,7 +96,7 @@ export function benchView(
         `done ${formatCount(last?.done ?? 0)}, ${formatCount(rates.at(-1) ?? 0)}/s`,
         ` backlog ${formatCount((now.stages[0]?.done ?? 0) - (last?.done ?? 0))}`,
         ` e2e p99 ${latency(last?.latencyP99Ms ?? 0)}`,
-        ` 429s ${formatCount(now.throttled)}`,
+        ` 429s ${formatCount(now.ru.throttled)}`,
         ` errors ${formatCount(now.stages.reduce((sum, { failed }) => sum + failed, 0))}`,
       ].join(' ');
     },
@@ -102,7 +121,31 @@ function ruText(ruPerSecond: number, throttled: number, provisioned: number | un
     provisioned === undefined
       ? ''
       : ` of ${formatCount(provisioned)} (${((ruPerSecond / provisioned) * 100).toFixed(1)}%)`;
-  return `cosmos ${formatCount(ruPerSecond)} RU/s${share}   429s ${formatCount(throttled)}`;
+  return `${formatCount(ruPerSecond)} RU/s${share}   429s ${formatCount(throttled)}`;
+}
+
+interface RangeHeat {
+  readonly rangeId: string;
+  readonly ruPerSecond: number;
+  readonly isThrottled: boolean;
+}
+
+/** One block per partition key range, full when it uses its share of what is provisioned; `!` for a 429 just now. */
+function heatStrip(ranges: readonly RangeHeat[], provisioned: number | undefined): string[] {
+  if (ranges.length < 2) return [];
+  const hottest = ranges.reduce((a, b) => (b.ruPerSecond > a.ruPerSecond ? b : a));
+  const full = provisioned === undefined ? hottest.ruPerSecond : provisioned / ranges.length;
+  const total = ranges.reduce((sum, { ruPerSecond }) => sum + ruPerSecond, 0);
+  if (total === 0) return [];
+  const strip = ranges
+    .toSorted((a, b) => Number(a.rangeId) - Number(b.rangeId))
+    .slice(0, MAX_RANGES)
+    .map(({ ruPerSecond, isThrottled }) => {
+      const level = Math.min(HEAT.length - 1, Math.ceil((ruPerSecond / full) * (HEAT.length - 1)));
+      return isThrottled ? '!' : HEAT[level];
+    });
+  const share = ((hottest.ruPerSecond / total) * 100).toFixed(0);
+  return [` ranges     [${strip.join('')}] hottest ${hottest.rangeId}: ${share}% of the load`];
 }
 
 function latency(ms: number): string {

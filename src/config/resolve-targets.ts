@@ -27,9 +27,12 @@ export function resolveTargets(
   local: LocalState | undefined,
 ): Targets {
   const localValues = local === undefined ? undefined : { ...values, ...valuesOf(local.environment) };
+  let isEmbedded = local !== undefined;
   const pick = <T>(service: ServiceName, build: (from: ConnectionValues) => T | undefined): T | undefined => {
     if (!need.includes(service)) return undefined;
-    const found = build(values) ?? (localValues && build(localValues));
+    const named = build(values);
+    if (named !== undefined) isEmbedded = false;
+    const found = named ?? (localValues && build(localValues));
     if (found !== undefined) return found;
     const { title, variable } = NAMES[service];
     throw new PipeError('E_CONFIG', `no ${title} connection is configured`, {
@@ -45,6 +48,7 @@ export function resolveTargets(
     ...(cosmos && { cosmos }),
     ...(redis && { redis }),
     ...(eventGrid && { eventGrid }),
+    ...(isEmbedded && local && { adminUrl: local.adminUrl }),
     local: [
       eventHubs?.connectionString?.reveal() ?? eventHubs?.fullyQualifiedNamespace,
       cosmos?.endpoint,

@@ -36,4 +36,6 @@ export interface Targets {
   readonly eventGrid?: EventGridTarget;
   /** True when every address above is loopback (the embedded stack): no cost, no confirmation needed. */
   readonly local: boolean;
+  /** Admin endpoint of the embedded stack, where every service above is one of it. */
+  readonly adminUrl?: string;
 }

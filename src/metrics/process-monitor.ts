@@ -11,6 +11,8 @@ export interface ProcessSummary {
 }
 
 export interface ProcessMonitor {
+  /** Event-loop delay (p99) since this was asked last, for a live view. */
+  recentDelayMs(): number;
   summary(): ProcessSummary;
   stop(): void;
 }
@@ -20,6 +22,8 @@ export function startProcessMonitor(): ProcessMonitor {
   const resolutionMs = 10;
   const delay = monitorEventLoopDelay({ resolution: resolutionMs });
   delay.enable();
+  const recent = monitorEventLoopDelay({ resolution: resolutionMs });
+  recent.enable();
   const cpuBefore = process.cpuUsage();
   let rssMaxBytes = process.memoryUsage.rss();
   const sampler = setInterval(() => {
@@ -30,6 +34,11 @@ export function startProcessMonitor(): ProcessMonitor {
   const ms = (nanos: number): number =>
     Number.isFinite(nanos) ? Math.max(0, Math.round(nanos / 1e4 - resolutionMs * 100) / 100) : 0;
   return {
+    recentDelayMs() {
+      const delayMs = ms(recent.percentile(99));
+      recent.reset();
+      return delayMs;
+    },
     summary() {
       const cpu = process.cpuUsage(cpuBefore);
       return {
@@ -44,6 +53,7 @@ export function startProcessMonitor(): ProcessMonitor {
     stop() {
       clearInterval(sampler);
       delay.disable();
+      recent.disable();
     },
   };
 }

@@ -15,6 +15,8 @@ export interface RuRangeSummary {
   /** Request units per slot of {@link RuSummary.intervalMs}. */
   readonly requestChargeSeries: readonly number[];
   readonly throttledSeries: readonly number[];
+  /** How many ranges of about the same load are added up here; one when absent. Only a simulation does so. */
+  readonly alike?: number;
 }
 
 /** Request units of one run: total, per operation kind, per partition key range and second. */
@@ -31,15 +33,28 @@ export interface RuSummary {
   readonly ranges: Readonly<Record<string, RuRangeSummary>>;
 }
 
+export interface RuSnapshot {
+  readonly requestCharge: number;
+  readonly throttled: number;
+  /** In the order in which they were first charged. */
+  readonly ranges: readonly {
+    readonly rangeId: string;
+    readonly requestCharge: number;
+    readonly throttled: number;
+  }[];
+}
+
 export interface RecordingRu extends RuRecorder {
   summary(): RuSummary;
   /** Totals so far, for a live view. */
-  snapshot(): { readonly requestCharge: number; readonly throttled: number };
+  snapshot(): RuSnapshot;
 }
 
 interface RangeSeries {
   readonly charge: Series;
   readonly throttled: Series;
+  requestCharge: number;
+  throttledCount: number;
 }
 
 /** Records request units; memory grows with the number of ranges, not with the length of the run. */
@@ -63,7 +78,12 @@ export function createRuRecorder(options: { readonly clock: Clock }): RecordingR
   const rangeOf = (rangeId: string): RangeSeries => {
     let range = ranges.get(rangeId);
     if (range === undefined) {
-      range = { charge: new Series('sum'), throttled: new Series('sum') };
+      range = {
+        charge: new Series('sum'),
+        throttled: new Series('sum'),
+        requestCharge: 0,
+        throttledCount: 0,
+      };
       ranges.set(rangeId, range);
     }
     return range;
@@ -81,14 +101,26 @@ export function createRuRecorder(options: { readonly clock: Clock }): RecordingR
       }
       entry.count += count;
       entry.requestCharge += requestCharge;
-      rangeOf(rangeId).charge.record(slots.slotAt(lastMs), requestCharge);
+      const range = rangeOf(rangeId);
+      range.requestCharge += requestCharge;
+      range.charge.record(slots.slotAt(lastMs), requestCharge);
     },
     throttled(rangeId, count) {
       lastMs = clock.now();
       throttledTotal += count;
-      rangeOf(rangeId).throttled.record(slots.slotAt(lastMs), count);
+      const range = rangeOf(rangeId);
+      range.throttledCount += count;
+      range.throttled.record(slots.slotAt(lastMs), count);
     },
-    snapshot: () => ({ requestCharge: total, throttled: throttledTotal }),
+    snapshot: () => ({
+      requestCharge: total,
+      throttled: throttledTotal,
+      ranges: [...ranges].map(([rangeId, { requestCharge, throttledCount }]) => ({
+        rangeId,
+        requestCharge,
+        throttled: throttledCount,
+      })),
+    }),
     summary() {
       const length = slots.slotAt(lastMs) + 1;
       const summaries: Record<string, RuRangeSummary> = {};

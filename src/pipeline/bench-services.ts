@@ -36,6 +36,8 @@ export interface BenchServiceOptions {
   readonly producerWorkers?: number;
   readonly produceLimits?: ProduceLimits;
   readonly ingestLimits?: IngestLimits;
+  /** Told when the load begins, microseconds since the Unix epoch, some time ahead of it. */
+  readonly onLoad?: (startMicros: number) => void;
   /** Told what went wrong and is being retried, one line each. */
   readonly onProblem?: (message: string) => void;
 }
@@ -74,8 +76,10 @@ export async function openBenchStages(
   const checkpoints = await checkpointsAtTheEnd(eventHubs, clock);
   return {
     ...(Number.isFinite(ruPerSecond) && { provisionedRuPerSecond: ruPerSecond }),
-    produce: ({ recorder, signal, ledger }) =>
-      produce({
+    produce({ recorder, signal, ledger }) {
+      const startMicros = clock.epochMicros() + SETTLE_MS * 1000;
+      options.onLoad?.(startMicros);
+      return produce({
         target: eventHubs,
         workload: options.workload,
         run,
@@ -83,11 +87,12 @@ export async function openBenchStages(
         clock,
         signal,
         ledger,
-        startMicros: clock.epochMicros() + SETTLE_MS * 1000,
+        startMicros,
         ownThread: true,
         ...(options.producerWorkers !== undefined && { workers: options.producerWorkers }),
         ...(options.produceLimits && { limits: options.produceLimits }),
-      }),
+      });
+    },
     async ingest({ recorder, ru, signal, drainAfter }) {
       await ingest({
         eventHubs,

@@ -1,6 +1,6 @@
 import { Histogram, type HistogramSummary } from '../metrics/histogram.ts';
-import { type ProcessSummary, startProcessMonitor } from '../metrics/process-monitor.ts';
-import { createRuRecorder, type RuSummary } from '../metrics/ru-recorder.ts';
+import { type ProcessMonitor, type ProcessSummary, startProcessMonitor } from '../metrics/process-monitor.ts';
+import { createRuRecorder, type RuSnapshot, type RuSummary } from '../metrics/ru-recorder.ts';
 import { createStageRecorder, type StageSnapshot, type StageSummary } from '../metrics/stage-recorder.ts';
 import type { Clock } from '../util/clock.ts';
 import type { BenchCache, BenchChange, BenchStages, StageContext } from './bench-stages.ts';
@@ -23,9 +23,13 @@ export interface BenchSnapshot {
   /** In pipeline order. */
   readonly stages: readonly StageSnapshot[];
   readonly acknowledged: number;
-  readonly requestCharge: number;
-  readonly throttled: number;
+  readonly ru: RuSnapshot;
+  /** Event-loop delay (p99) of the measuring process since the last snapshot. */
+  readonly loopDelayMs: number;
 }
+
+/** What can be known of a run before its end. */
+export type InterimResult = Pick<BenchResult, 'stages' | 'endToEnd' | 'ru'>;
 
 export interface BenchOptions {
   readonly run: string;
@@ -35,6 +39,8 @@ export interface BenchOptions {
   /** Fields of the body that must agree with the envelope. */
   readonly bodyFields?: { readonly key?: string; readonly sequence?: string };
   readonly quietMs?: number;
+  /** An event that takes longer from its intended send time to the feed is late. Default: never. */
+  readonly lateAfterMs?: number;
 }
 
 export interface BenchResult {
@@ -55,6 +61,8 @@ export interface BenchResult {
 
 export interface Bench {
   snapshot(): BenchSnapshot;
+  /** The figures so far. Costs some milliseconds: for once a second, not for every frame. */
+  interim(): InterimResult;
   /** Resolves when everything is verified; rejects with the first error of a stage. */
   readonly result: Promise<BenchResult>;
 }
@@ -65,7 +73,7 @@ export interface Bench {
  */
 export function startBench(stages: BenchStages, options: BenchOptions): Bench {
   const run = new BenchRun(stages, options);
-  return { snapshot: () => run.snapshot(), result: run.start() };
+  return { snapshot: () => run.snapshot(), interim: () => run.interim(), result: run.start() };
 }
 
 class BenchRun {
@@ -80,6 +88,7 @@ class BenchRun {
   readonly #endToEnd = new Histogram();
   /** Ends the stages that would go on forever; aborted with the error when one of them fails. */
   readonly #end = new AbortController();
+  #monitor: ProcessMonitor | undefined;
   #failure: { readonly error: unknown } | undefined;
   #phase: BenchPhase = 'starting';
   #startMs = Number.NaN;
@@ -101,7 +110,19 @@ class BenchRun {
       ...(stages.openCache && { cache: recorder('cache') }),
     };
     const places: Place[] = stages.openCache ? ['store', 'feed', 'cache'] : ['store', 'feed'];
-    this.#verifier = createVerifier({ ledgers: new Map([[run, this.#ledger]]), places });
+    this.#verifier = createVerifier({
+      ledgers: new Map([[run, this.#ledger]]),
+      places,
+      ...(options.lateAfterMs !== undefined && { lateAfterMs: options.lateAfterMs }),
+    });
+  }
+
+  interim(): InterimResult {
+    return {
+      stages: Object.values(this.#recorders).map((recorder) => recorder.summary()),
+      endToEnd: this.#endToEnd.summary(),
+      ru: this.#ru.summary(),
+    };
   }
 
   snapshot(): BenchSnapshot {
@@ -110,13 +131,15 @@ class BenchRun {
       elapsedMs: Number.isNaN(this.#startMs) ? 0 : this.#clock.now() - this.#startMs,
       stages: Object.values(this.#recorders).map((recorder) => recorder.snapshot()),
       acknowledged: this.#ledger.acknowledgedCount,
-      ...this.#ru.snapshot(),
+      ru: this.#ru.snapshot(),
+      loopDelayMs: this.#monitor?.recentDelayMs() ?? 0,
     };
   }
 
   async start(): Promise<BenchResult> {
     const clock = this.#clock;
     const monitor = startProcessMonitor();
+    this.#monitor = monitor;
     let cache: BenchCache | undefined;
     try {
       cache = await this.#stages.openCache?.(this.#context(this.#recorders.cache ?? this.#recorders.feed));
@@ -134,8 +157,7 @@ class BenchRun {
       await feed.ended;
       this.#throwIfFailed();
       this.#phase = 'verifying';
-      const stages = Object.values(this.#recorders).map((recorder) => recorder.summary());
-      const ru = this.#ru.summary();
+      const measured = this.interim();
       await this.#readStore(cache);
       this.#phase = 'done';
       const { provisionedRuPerSecond } = this.#stages;
@@ -144,9 +166,7 @@ class BenchRun {
         startedMicros: produce.startMicros,
         durationMs,
         produce,
-        stages,
-        endToEnd: this.#endToEnd.summary(),
-        ru,
+        ...measured,
         ...(provisionedRuPerSecond !== undefined && { provisionedRuPerSecond }),
         verdict: this.#verifier.verdict(),
         process,

@@ -14,8 +14,12 @@ export interface Metric {
   readonly better: 'lower' | 'higher';
 }
 
+/** What metrics are taken from: a report, or the figures of a run that has not ended. */
+type Measured = Pick<RunReport, 'stages'> &
+  Partial<Pick<RunReport, 'endToEnd' | 'load' | 'ru' | 'verdict' | 'process'>>;
+
 /** Every metric of a report that can be gated on, by name. */
-export function metricsOf(report: RunReport): ReadonlyMap<string, Metric> {
+export function metricsOf(report: Measured): ReadonlyMap<string, Metric> {
   const metrics = new Map<string, Metric>();
   if (report.endToEnd !== undefined) metrics.set('e2e_latency', distribution(report.endToEnd));
   for (const stage of report.stages) addStage(metrics, stage);

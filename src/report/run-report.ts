@@ -3,6 +3,7 @@ import type { HistogramSummary } from '../metrics/histogram.ts';
 import type { ProcessSummary } from '../metrics/process-monitor.ts';
 import type { RuSummary } from '../metrics/ru-recorder.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
+import type { FindMaxResult } from '../pipeline/find-max.ts';
 import type { Verdict } from '../pipeline/verify.ts';
 import type { Bottleneck } from './bottleneck.ts';
 import type { ThresholdResult } from './thresholds.ts';
@@ -39,6 +40,15 @@ export interface RuReport extends RuSummary {
   readonly perWrite?: number;
 }
 
+/** One figure over several runs of the same load. */
+export interface RepeatedMetric {
+  readonly metric: string;
+  readonly aggregation: string;
+  readonly median: number;
+  readonly min: number;
+  readonly max: number;
+}
+
 /**
  * One versioned document for every measured run; a table, Markdown, JUnit, HTML or a comparison is a rendering of it.
  * The JSON Schema is run-report.v1.schema.json in the package; docs/report-schema.md explains the members.
@@ -72,4 +82,8 @@ export interface RunReport {
   readonly thresholds: readonly ThresholdResult[];
   readonly bottleneck?: Bottleneck;
   readonly process?: ProcessSummary;
+  /** Of `bench --repeat`: this report is of the median run. */
+  readonly repeats?: { readonly runs: readonly string[]; readonly metrics: readonly RepeatedMetric[] };
+  /** Of `bench --find-max`: this report is of a run at the rate found. */
+  readonly search?: FindMaxResult;
 }

@@ -71,6 +71,9 @@ const ru = z.strictObject({
         throttled: count,
         requestChargeSeries: series,
         throttledSeries: series,
+        alike: count
+          .optional()
+          .describe('ranges of about the same load that are added up here, 1 when absent'),
       }),
     )
     .describe('by partition key range id; * where a reply named none'),
@@ -197,6 +200,41 @@ const runReport = z
         rssMaxBytes: amount,
       })
       .optional(),
+    repeats: z
+      .strictObject({
+        runs: z.array(z.string()),
+        metrics: z.array(
+          z.strictObject({
+            metric: z.string(),
+            aggregation: z.string(),
+            median: z.number(),
+            min: z.number(),
+            max: z.number(),
+          }),
+        ),
+      })
+      .optional()
+      .describe('of bench --repeat: this report is of the median run'),
+    search: z
+      .strictObject({
+        ratePerSecond: amount,
+        held: count,
+        runs: count,
+        failedPerSecond: amount.optional(),
+        failedReason: z.string().optional(),
+        generatorLimited: z.boolean(),
+        complete: z.boolean(),
+        trials: z.array(
+          z.strictObject({
+            ratePerSecond: amount,
+            held: z.boolean(),
+            reason: z.string().optional(),
+            generatorLimited: z.boolean().optional(),
+          }),
+        ),
+      })
+      .optional()
+      .describe('of bench --find-max: this report is of a run at the rate found'),
   })
   .describe('Report of one measured run of cosmos-pipe');
 

@@ -46,7 +46,7 @@ export function evaluateThresholds(
     return {
       ...threshold,
       ...(actual !== undefined && { actual }),
-      ok: actual !== undefined && compare(actual, threshold.operator, threshold.limit),
+      ok: actual !== undefined && checkThreshold(threshold, actual),
     };
   });
 }
@@ -75,7 +75,8 @@ function parseLimit(text: string): number {
   }
 }
 
-function compare(actual: number, operator: Operator, limit: number): boolean {
+/** Whether a measured value holds a threshold. */
+export function checkThreshold({ operator, limit }: Threshold, actual: number): boolean {
   switch (operator) {
     case '<':
       return actual < limit;

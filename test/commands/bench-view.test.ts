@@ -27,8 +27,18 @@ function at(seconds: number): BenchSnapshot {
       stage('feed', seconds * 1_980, 0),
     ],
     acknowledged: seconds * 2_000,
-    requestCharge: seconds * 22_000,
-    throttled: 7,
+    ru: {
+      requestCharge: seconds * 22_000,
+      throttled: 7,
+      ranges: [
+        { rangeId: '*', requestCharge: 20, throttled: 0 },
+        { rangeId: '10', requestCharge: seconds * 25_000, throttled: seconds },
+        { rangeId: '2', requestCharge: seconds * 12_500, throttled: 0 },
+        { rangeId: '1', requestCharge: seconds * 25_000, throttled: 0 },
+        { rangeId: '3', requestCharge: 0, throttled: 0 },
+      ],
+    },
+    loopDelayMs: 3,
   };
 }
 
@@ -45,7 +55,9 @@ it('shows rates of the last second, what each stage is behind, and the use of th
      ingest   20,895   1,990      105   24ms   48ms       0
      feed     20,790   1,980      105      -      -       0
 
-     cosmos 22,000 RU/s of 100,000 (22.0%)   429s 7"
+     cosmos     22,000 RU/s of 100,000 (22.0%)   429s 7
+     ranges     [█▄ !] hottest 10: 40% of the load
+     generator  2,000/s offered   in flight 0   event loop p99 +3.0ms"
   `);
 });
 

@@ -1,0 +1,177 @@
+import type { CommandContext } from '../src/cli/command.ts';
+import type { ContainerSpec } from '../src/cosmos/containers.ts';
+import { parseFault } from '../src/local/faults/grammar.ts';
+import { formatCount } from '../src/report/format.ts';
+import { parseThreshold, type Threshold } from '../src/report/thresholds.ts';
+import { usageError } from '../src/util/errors.ts';
+import type { Scenario } from '../src/workload/scenario.ts';
+import { SCENARIOS } from '../src/workload/scenarios.ts';
+import type { WorkloadInput } from '../src/workload/spec.ts';
+import { type BenchValues, DEFAULT_EVENTS, DEFAULT_RATE, LOCAL_THROUGHPUT } from './bench-options.ts';
+
+const WARMUP_MS = 3_000;
+
+/** What one bench does: flags over the scenario over the defaults. */
+export interface BenchPlan {
+  /** For a person: `100,000 events at 2,000 events/s`. */
+  readonly title: string;
+  readonly scenario?: string;
+  readonly workload: WorkloadInput;
+  /** The same events at one rate, and how long that is carried before measuring. */
+  readonly warmup: WorkloadInput & { readonly duration: string };
+  readonly warmupMs: number;
+  /** `undefined` for a load that goes on until it is stopped. */
+  readonly expectedEvents: number | undefined;
+  /** How the container is made; absent when it must exist. */
+  readonly container?: ContainerSpec;
+  readonly withCache: boolean;
+  readonly faults: readonly string[];
+  readonly thresholds: readonly Threshold[];
+  readonly lateAfterMs?: number;
+  readonly quietMs?: number;
+}
+
+/** The scenario that --scenario names, from the pipeline file or ready-made. Throws E_USAGE for an unknown one. */
+export async function scenarioOf(
+  name: string | undefined,
+  context: CommandContext,
+): Promise<Scenario | undefined> {
+  if (name === undefined) return undefined;
+  const own = context.section('scenarios');
+  const known: Record<string, unknown> = { ...SCENARIOS, ...(own as Record<string, unknown> | undefined) };
+  if (!Object.hasOwn(known, name))
+    throw usageError(
+      `unknown scenario "${name}" (known: ${[...Object.keys(known), 'cache'].join(', ')})`,
+      'add it under scenarios: in pipeline.yaml',
+    );
+  const { parseScenario } = await import('../src/workload/scenario.ts');
+  return valid(() => {
+    const scenario = parseScenario(name, known[name]);
+    for (const fault of scenario.faults) parseFault(fault);
+    for (const threshold of scenario.thresholds) parseThreshold(threshold);
+    return scenario;
+  });
+}
+
+/** Joins flags and scenario. Throws E_USAGE for a load that cannot be. */
+export async function planOf(
+  values: BenchValues,
+  scenario: Scenario | undefined,
+  local: boolean,
+): Promise<BenchPlan> {
+  const workload = workloadOf(values, scenario);
+  const [{ parseWorkload }, { estimateWorkload }] = await Promise.all([
+    import('../src/workload/spec.ts'),
+    import('../src/workload/estimate.ts'),
+  ]);
+  const { events, peakPerSecond } = valid(() => estimateWorkload(parseWorkload(workload)));
+  const warmupMs = values.warmup ?? scenario?.warmupMs ?? WARMUP_MS;
+  const { events: _events, stages: _stages, shape: _shape, ...steady } = workload;
+  const container = containerOf(values, scenario, local);
+  return {
+    title: titleOf(workload, scenario, events),
+    ...(scenario && { scenario: scenario.name }),
+    workload,
+    warmup: {
+      ...steady,
+      rate: Math.min(peakPerSecond ?? DEFAULT_RATE, DEFAULT_RATE),
+      duration: `${warmupMs}ms`,
+    },
+    warmupMs,
+    expectedEvents: events,
+    ...(container && { container }),
+    withCache: values.cache ?? scenario?.cache ?? true,
+    faults: [...(scenario?.faults ?? []), ...values.fault],
+    thresholds: [...(scenario?.thresholds ?? []).map(parseThreshold), ...values.threshold],
+    ...(scenario?.lateAfterMs !== undefined && { lateAfterMs: scenario.lateAfterMs }),
+    ...(scenario?.quietMs !== undefined && { quietMs: scenario.quietMs }),
+  };
+}
+
+/** What is wrong in a file or a flag is the user's to mend. */
+function valid<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof RangeError) throw usageError(error.message);
+    throw error;
+  }
+}
+
+/** The same load at one rate for a while, for a trial of --find-max. */
+export function atRate(plan: BenchPlan, ratePerSecond: number, durationMs: number): BenchPlan {
+  const { events: _events, stages: _stages, shape: _shape, ...steady } = plan.workload;
+  const expectedEvents = Math.round((ratePerSecond * durationMs) / 1000);
+  return {
+    ...plan,
+    title: `${formatCount(expectedEvents)} events at ${formatCount(ratePerSecond)} events/s`,
+    workload: { ...steady, rate: ratePerSecond, duration: `${durationMs}ms` },
+    warmup: { ...plan.warmup, rate: ratePerSecond },
+    expectedEvents,
+  };
+}
+
+function workloadOf(values: BenchValues, scenario: Scenario | undefined): WorkloadInput {
+  const { rate, stages, events, duration, keys, keyDistribution, size, seed } = values;
+  const base = scenario?.workload ?? {};
+  // A schedule on the command line replaces the scenario's, rather than being mixed with it.
+  const { rate: _rate, stages: _stages, shape: _shape, ...rest } = base;
+  const schedule =
+    stages !== undefined
+      ? { ...rest, stages }
+      : rate !== undefined || scenario === undefined
+        ? { ...rest, rate: rate ?? DEFAULT_RATE }
+        : base;
+  const isOpenEnded = scenario === undefined && duration === undefined && stages === undefined;
+  const count = events ?? (isOpenEnded ? DEFAULT_EVENTS : undefined);
+  return {
+    ...schedule,
+    ...(count !== undefined && { events: count }),
+    ...(duration !== undefined && { duration: `${duration}ms` }),
+    ...(size !== undefined && { size }),
+    keys: {
+      ...base.keys,
+      ...(keys !== undefined && { count: keys }),
+      ...(keyDistribution !== undefined && { distribution: keyDistribution }),
+    },
+    seed,
+  };
+}
+
+/** A container is only made where it costs nothing, or where somebody said how large it shall be. */
+function containerOf(
+  values: BenchValues,
+  scenario: Scenario | undefined,
+  local: boolean,
+): ContainerSpec | undefined {
+  const throughput = values.throughput ?? (local ? (scenario?.throughput ?? LOCAL_THROUGHPUT) : undefined);
+  if (throughput === undefined) return undefined;
+  return {
+    partitionKeyPath: '/deviceId',
+    throughput,
+    indexing: values.indexing ?? scenario?.indexing ?? 'all',
+  };
+}
+
+function titleOf(
+  workload: WorkloadInput,
+  scenario: Scenario | undefined,
+  events: number | undefined,
+): string {
+  const { rate, stages, shape } = workload;
+  const schedule =
+    scenario !== undefined && rate === undefined
+      ? `scenario ${scenario.name}`
+      : stages !== undefined
+        ? `stages ${stages}`
+        : shape !== undefined
+          ? `shape ${shape}`
+          : rate === undefined
+            ? 'full speed'
+            : `${typeof rate === 'number' ? formatCount(rate) : rate} events/s`;
+  if (events === undefined) return schedule;
+  const isRate = schedule.endsWith('/s') && rate !== undefined;
+  return isRate
+    ? `${formatCount(events)} events at ${schedule}`
+    : `${schedule}, ${formatCount(events)} events`;
+}

@@ -1,0 +1,144 @@
+import type { CommandContext } from '../src/cli/command.ts';
+import { startLiveView } from '../src/cli/live.ts';
+import { withSpinner } from '../src/cli/spinner.ts';
+import type { Targets } from '../src/config/targets.ts';
+import { type Bench, type BenchResult, startBench } from '../src/pipeline/bench.ts';
+import type { BenchServiceOptions, BenchServices } from '../src/pipeline/bench-services.ts';
+import type { BenchStages } from '../src/pipeline/bench-stages.ts';
+import { reportOfBench } from '../src/report/from-bench.ts';
+import type { RunReport } from '../src/report/run-report.ts';
+import { type CrossedThreshold, crossedSoFar } from '../src/report/watch.ts';
+import { formatDurationMs } from '../src/util/duration.ts';
+import type { WorkloadInput } from '../src/workload/spec.ts';
+import { benchFaults } from './bench-faults.ts';
+import type { BenchValues } from './bench-options.ts';
+import type { BenchPlan } from './bench-plan.ts';
+import { benchView } from './bench-view.ts';
+
+/** How often thresholds are looked at while the load lasts, and how long figures may settle before. */
+const WATCH_EVERY_MS = 1_000;
+const WATCH_AFTER_MS = 5_000;
+
+/** Where and how the loads of one command run. */
+export interface BenchSetting {
+  readonly context: CommandContext;
+  readonly targets: Targets;
+  readonly services: BenchServices;
+  readonly values: BenchValues;
+}
+
+/** One measured load, with its warm-up and its faults, as a report. */
+export async function runLoad(setting: BenchSetting, plan: BenchPlan, run: string): Promise<RunReport> {
+  const { context, targets, values } = setting;
+  const { clock, signal, terminal } = context;
+  const { warmup, warmupMs } = plan;
+  const faults = benchFaults(plan.faults, targets.adminUrl, clock);
+  if (warmupMs > 0 && !signal.aborted)
+    await withSpinner(terminal, `warming up for ${formatDurationMs(warmupMs)}`, () =>
+      carry(setting, plan, { run: `${run}-warmup`, workload: warmup }),
+    );
+  const stop = new AbortController();
+  let crossed: CrossedThreshold | undefined;
+  const watch = (bench: Bench, stages: BenchStages): (() => void) => {
+    const view = startLiveView(terminal, {
+      ...benchView(bench.snapshot, {
+        ...(plan.expectedEvents !== undefined && { expectedEvents: plan.expectedEvents }),
+        ...(stages.provisionedRuPerSecond !== undefined && {
+          provisionedRuPerSecond: stages.provisionedRuPerSecond,
+        }),
+      }),
+      clock,
+    });
+    const looked = new AbortController();
+    const look = async (): Promise<void> => {
+      while (crossed === undefined && !looked.signal.aborted) {
+        await clock.sleep(WATCH_EVERY_MS, looked.signal);
+        if (bench.snapshot().elapsedMs >= WATCH_AFTER_MS)
+          crossed = crossedSoFar(bench.interim(), plan.thresholds);
+      }
+      stop.abort();
+    };
+    if (values.abortOnFail === true) look().catch(() => {});
+    return () => {
+      looked.abort();
+      view.stop();
+    };
+  };
+  const result = await carry(setting, plan, {
+    run,
+    workload: plan.workload,
+    onLoad: faults.begin,
+    signal: AbortSignal.any([signal, stop.signal]),
+    watch,
+  }).finally(() => faults.end());
+  const report = reportOfBench(result, {
+    title: plan.title,
+    toolVersion: context.version,
+    env: context.env,
+    config: {
+      ...(plan.scenario !== undefined && { scenario: plan.scenario }),
+      ...plan.workload,
+      warmupMs,
+      ...(plan.faults.length > 0 && { faults: plan.faults }),
+      target: targets.local ? 'local' : 'named',
+      ...plan.container,
+    },
+    thresholds: plan.thresholds,
+  });
+  return crossed === undefined ? report : stoppedBy(crossed, report);
+}
+
+/** What crossed a threshold stays crossed, although the rest of the run may have brought the figure back. */
+function stoppedBy(crossed: CrossedThreshold, report: RunReport): RunReport {
+  return {
+    ...report,
+    valid: false,
+    doubts: [`the load was stopped when ${crossed.expression} was crossed`],
+    thresholds: report.thresholds.map((threshold) =>
+      threshold.expression === crossed.expression ? crossed : threshold,
+    ),
+  };
+}
+
+interface Carried {
+  readonly run: string;
+  readonly workload: WorkloadInput;
+  readonly onLoad?: BenchServiceOptions['onLoad'];
+  readonly signal?: AbortSignal;
+  /** Called when the stages are open; what it returns is called when they have ended. */
+  readonly watch?: (bench: Bench, stages: BenchStages) => () => void;
+}
+
+/** One load through all stages, from opening them to the verdict. */
+async function carry(
+  { context, services, values }: BenchSetting,
+  { container, lateAfterMs, quietMs }: BenchPlan,
+  { run, workload, onLoad, signal = context.signal, watch }: Carried,
+): Promise<BenchResult> {
+  const { clock, terminal } = context;
+  const { openBenchStages } = await import('../src/pipeline/bench-services.ts');
+  const stages = await openBenchStages(services, {
+    run,
+    clock,
+    workload,
+    ...(container && { container }),
+    producerWorkers: values.producerWorkers,
+    ...(values.maxRu !== undefined && { ingestLimits: { ruBudget: values.maxRu } }),
+    ...(onLoad && { onLoad }),
+    onProblem: (message) => terminal.note(message),
+  });
+  try {
+    const bench = startBench(stages, {
+      run,
+      clock,
+      signal,
+      bodyFields: { key: 'deviceId', sequence: 'deviceSequenceNumber' },
+      ...(lateAfterMs !== undefined && { lateAfterMs }),
+      ...(quietMs !== undefined && { quietMs }),
+    });
+    const unwatch = watch?.(bench, stages);
+    return await bench.result.finally(() => unwatch?.());
+  } finally {
+    await stages.close();
+  }
+}

@@ -1,0 +1,24 @@
+import type { InterimResult } from '../pipeline/bench.ts';
+import { aggregate, metricsOf } from './metrics.ts';
+import { checkThreshold, type Threshold, type ThresholdResult } from './thresholds.ts';
+
+/** A threshold that a running load has crossed. */
+export type CrossedThreshold = ThresholdResult & { readonly actual: number };
+
+/**
+ * The first threshold that the figures so far do not hold. Metrics that are known only at the end (what was lost, what the
+ * generator dropped) are not looked at, nor is anything of which nothing was measured yet.
+ */
+export function crossedSoFar(
+  interim: InterimResult,
+  thresholds: readonly Threshold[],
+): CrossedThreshold | undefined {
+  const metrics = metricsOf(interim);
+  for (const threshold of thresholds) {
+    const metric = metrics.get(threshold.metric);
+    const actual = metric === undefined ? undefined : aggregate(metric, threshold.aggregation);
+    if (actual === undefined || metric?.histogram?.count === 0) continue;
+    if (!checkThreshold(threshold, actual)) return { ...threshold, actual, ok: false };
+  }
+  return undefined;
+}

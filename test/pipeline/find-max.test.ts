@@ -1,0 +1,65 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { type FindMaxOptions, findMaxRate } from '../../src/pipeline/find-max.ts';
+
+/** A pipeline that takes what `holds` says, and the rates it was tried at. */
+function search(holds: (rate: number, attempt: number) => boolean, options: Partial<FindMaxOptions> = {}) {
+  const tried: number[] = [];
+  const result = findMaxRate({
+    startPerSecond: 1_000,
+    precision: 0.05,
+    confirmations: 3,
+    maxTrials: 40,
+    signal: new AbortController().signal,
+    async trial(ratePerSecond) {
+      const attempt = tried.filter((rate) => rate === ratePerSecond).length + 1;
+      tried.push(ratePerSecond);
+      const held = holds(ratePerSecond, attempt);
+      return held ? { ratePerSecond, held } : { ratePerSecond, held, reason: 'ingest was behind' };
+    },
+    ...options,
+  });
+  return { result, tried };
+}
+
+it('finds the limit within its precision from above and below, and confirms it', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.integer({ min: 50, max: 1_000_000 }), async (limit) => {
+      const found = await search((rate) => rate <= limit).result;
+      expect(found).toMatchObject({ complete: true, held: 3, runs: 3, failedReason: 'ingest was behind' });
+      expect(found.ratePerSecond).toBeLessThanOrEqual(limit);
+      expect(found.failedPerSecond).toBeGreaterThan(limit);
+      expect(found.ratePerSecond).toBeGreaterThanOrEqual((found.failedPerSecond as number) * 0.95 - 1);
+    }),
+  );
+});
+
+it('reports a lower rate when the one it found does not hold again', async () => {
+  const { result } = search((rate, attempt) => rate <= 2_000 || (rate <= 3_000 && attempt < 2));
+  const found = await result;
+  expect(found.complete).toBe(true);
+  expect(found.ratePerSecond).toBeLessThanOrEqual(2_000);
+  expect(found.held).toBe(3);
+});
+
+it('says so when nothing holds, and when it runs out of trials', async () => {
+  expect(await search(() => false).result).toMatchObject({ ratePerSecond: 0, held: 0, complete: false });
+  expect(await search(() => true, { maxTrials: 4 }).result).toMatchObject({
+    ratePerSecond: 8_000,
+    complete: false,
+    runs: 1,
+  });
+});
+
+it('stops when asked to', async () => {
+  const stop = new AbortController();
+  const { result, tried } = search(
+    () => {
+      stop.abort();
+      return true;
+    },
+    { signal: stop.signal },
+  );
+  await result;
+  expect(tried).toEqual([1_000]);
+});

@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest';
+import { joinRepeats, repeatLines } from '../../src/report/repeat.ts';
+import type { RunReport } from '../../src/report/run-report.ts';
+import { parseRunReport } from '../../src/report/schema.ts';
+import { evaluateThresholds, parseThreshold } from '../../src/report/thresholds.ts';
+import { crossedSoFar } from '../../src/report/watch.ts';
+import { sampleReport, sampleStage } from './sample-report.ts';
+
+function report(run: string, latencyMs: number, overrides: Partial<RunReport> = {}): RunReport {
+  const stages = [sampleStage('produce'), sampleStage('ingest', { latencyMs })];
+  const plain = sampleReport({
+    run,
+    stages,
+    endToEnd: (stages[1] as (typeof stages)[0]).latency,
+    ...overrides,
+  });
+  return { ...plain, thresholds: evaluateThresholds(plain, [parseThreshold('e2e_latency:p(99)<100ms')]) };
+}
+
+it('reports the median run with the spread of all', () => {
+  const joined = joinRepeats([report('a', 60), report('b', 20), report('c', 40)]);
+  expect(joined.run).toBe('c');
+  expect(joined.repeats?.runs).toEqual(['a', 'b', 'c']);
+  const latency = joined.repeats?.metrics.find(({ aggregation }) => aggregation === 'p(50)');
+  expect(latency?.median).toBeGreaterThan(latency?.min as number);
+  expect(latency?.median).toBeLessThan(latency?.max as number);
+  expect(repeatLines(joined).join('\n')).toContain('e2e_latency p(50)');
+  expect(parseRunReport(JSON.parse(JSON.stringify(joined)), 'test').repeats?.runs).toHaveLength(3);
+});
+
+it('holds a threshold only when every run did, and doubts the whole when one run is doubtful', () => {
+  const joined = joinRepeats([
+    report('a', 20),
+    report('b', 30),
+    report('c', 200, { valid: false, doubts: ['arrivals came late'] }),
+  ]);
+  expect(joined.run).toBe('b');
+  expect(joined.thresholds.map(({ ok }) => ok)).toEqual([false]);
+  expect(joined).toMatchObject({ valid: false, doubts: ['run 3: arrivals came late'] });
+});
+
+it('leaves a single run as it is', () => {
+  const one = report('a', 20);
+  expect(joinRepeats([one])).toBe(one);
+});
+
+it('sees a crossed threshold before the end, and waits for what only the end can tell', () => {
+  const { stages, endToEnd, ru } = report('a', 60);
+  const interim = {
+    stages,
+    endToEnd: endToEnd as NonNullable<typeof endToEnd>,
+    ru: ru as NonNullable<typeof ru>,
+  };
+  const watch = (...expressions: string[]) => crossedSoFar(interim, expressions.map(parseThreshold));
+  expect(watch('lost_events:count==0', 'e2e_latency:p(99)<10s')).toBeUndefined();
+  expect(watch('lost_events:count==0', 'ingest_latency:p(99)<10ms')).toMatchObject({
+    expression: 'ingest_latency:p(99)<10ms',
+    ok: false,
+  });
+});
