@@ -77,7 +77,7 @@ export const produceOptions = {
   }),
   seed: opt.integer({
     flags: '--seed <n>',
-    description: 'seed of everything random; same seed, same events (default: 1)',
+    description: 'seed of everything random; same seed and --run-id, same events (default: 1)',
     ...load,
   }),
   keys: opt.integer({ flags: '--keys <n>', description: 'number of keys (default: 1000)', ...keys }),
@@ -239,7 +239,7 @@ export const produceOptions = {
   }),
   runId: opt.text({
     flags: '--run-id <id>',
-    description: 'name of this run, carried by every event',
+    description: 'name of this run, carried by every event; ids of events depend on it',
     ...run,
   }),
   startAt: opt.custom(parseStartAt, {

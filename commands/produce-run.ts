@@ -265,6 +265,7 @@ async function dryRun(
   const rates = shape ? sampleRates(shape(), drawnMs, CURVE_COLUMNS) : [];
   const stream = await openStream(workload, {
     startEpochMs: startMicros / 1000,
+    ...(values.runId === undefined ? {} : { run: values.runId }),
     ...(source
       ? { records: () => readRecords(source.open(), source), recordsHaveKeys: source.keyPath !== undefined }
       : {}),

@@ -33,6 +33,8 @@ const TYPE = {
 
 /** What an event needs besides its key (written twice) and its body. */
 const FIXED_OVERHEAD_BYTES = 400;
+/** Type and length before the text of a variable property. */
+const VARIABLE_HEAD_BYTES = 5;
 
 const ANNOTATION = {
   partitionKey: 'x-opt-partition-key',
@@ -46,6 +48,8 @@ export interface BatchLayout {
   readonly contentType?: string;
   /** Application properties that every event carries besides the envelope. */
   readonly properties?: Readonly<Record<string, string | number | boolean>>;
+  /** Application properties whose text differs from event to event, written by {@link EventProperties}. */
+  readonly variableProperties?: readonly { readonly name: string; readonly maxBytes: number }[];
   /** Leaves room for the numbers of the idempotent producer, filled in when the batch is sent. */
   readonly idempotent?: boolean;
   /** Writes the key as partition key annotation, as events sent with a partition key have it. */
@@ -69,6 +73,9 @@ interface PublishingProperties {
   readonly lastPublishedSequenceNumber?: number;
 }
 
+/** Writes the text of the variable property at `position` of the layout and returns where it ends. */
+export type EventProperties = (position: number, out: Buffer, at: number) => number;
+
 /** The constant parts of every event of a run, encoded once. */
 export interface EventEncoding {
   readonly layout: BatchLayout;
@@ -78,6 +85,8 @@ export interface EventEncoding {
   readonly beforeEnvelopeKey: Buffer;
   readonly afterEnvelopeKey: Buffer;
   readonly betweenNumbers: Buffer;
+  /** Names of the variable properties. */
+  readonly variableNames: readonly Buffer[];
   readonly annotationCount: number;
   readonly propertyCount: number;
   /** More than any event needs besides its body and twice its key. */
@@ -86,6 +95,8 @@ export interface EventEncoding {
 
 export function eventEncoding(layout: BatchLayout): EventEncoding {
   const extra = Object.entries(layout.properties ?? {});
+  const variable = layout.variableProperties ?? [];
+  const variableNames = variable.map(({ name }) => string(name));
   const envelope = ENVELOPE_PROPERTIES;
   const constants = {
     beforeKey: layout.annotateKey ? symbol(ANNOTATION.partitionKey) : Buffer.alloc(0),
@@ -112,10 +123,13 @@ export function eventEncoding(layout: BatchLayout): EventEncoding {
   return {
     layout,
     ...constants,
+    variableNames,
     annotationCount: (layout.annotateKey ? 2 : 0) + (layout.idempotent ? 6 : 0),
-    propertyCount: 8 + extra.length * 2,
+    propertyCount: 8 + (extra.length + variable.length) * 2,
     overheadBytes:
-      FIXED_OVERHEAD_BYTES + Object.values(constants).reduce((sum, part) => sum + part.length, 0),
+      FIXED_OVERHEAD_BYTES +
+      [...Object.values(constants), ...variableNames].reduce((sum, part) => sum + part.length, 0) +
+      variable.reduce((sum, { maxBytes }) => sum + VARIABLE_HEAD_BYTES + maxBytes, 0),
   };
 }
 
@@ -147,6 +161,7 @@ export class EncodedBatch implements EventDataBatch {
   readonly intendedMicros: Float64Array;
   readonly bodyStarts: Uint32Array;
   readonly bodyEnds: Uint32Array;
+  readonly #propertyStarts: Uint32Array;
   readonly #view: DataView;
   readonly #encoding: EventEncoding;
   #end = 0;
@@ -162,6 +177,7 @@ export class EncodedBatch implements EventDataBatch {
     this.intendedMicros = new Float64Array(capacityEvents);
     this.bodyStarts = new Uint32Array(capacityEvents);
     this.bodyEnds = new Uint32Array(capacityEvents);
+    this.#propertyStarts = new Uint32Array(encoding.variableNames.length > 0 ? capacityEvents : 0);
     this.maxSizeInBytes = capacityBytes;
     this.buffer = Buffer.allocUnsafeSlow(capacityBytes);
     this.#view = new DataView(this.buffer.buffer, this.buffer.byteOffset, capacityBytes);
@@ -171,7 +187,7 @@ export class EncodedBatch implements EventDataBatch {
     return this.#end;
   }
 
-  /** Whether an event with a body of up to `bodyBytes` fits for certain. */
+  /** Whether an event with a body of up to `bodyBytes` and keys of up to `keyBytes` each fits for certain. */
   hasRoomFor(bodyBytes: number, keyBytes: number): boolean {
     if (this.count >= this.capacityEvents) return false;
     return this.#end + bodyBytes + 2 * keyBytes + this.#encoding.overheadBytes <= this.maxSizeInBytes;
@@ -179,13 +195,18 @@ export class EncodedBatch implements EventDataBatch {
 
   /**
    * Writes everything before the body of the next event and returns where the body goes in {@link buffer}. Follow it
-   * with {@link commit}; {@link hasRoomFor} must have been true.
+   * with {@link commit}; {@link hasRoomFor} must have been true. Keys and partition keys have the same indexes;
+   * `properties` is needed when the layout has variable ones.
    */
-  begin(key: KeyBytes, keyIndex: number, sequence: number, intendedMicros: number): number {
+  begin(
+    keys: KeyBytes,
+    partitionKeys: KeyBytes,
+    keyIndex: number,
+    sequence: number,
+    intendedMicros: number,
+    properties?: EventProperties,
+  ): number {
     const { buffer, count } = this;
-    const keyStart = key.startOf(keyIndex);
-    const keyLength = key.lengthOf(keyIndex);
-    const keys = key.bytes;
     this.keyIndexes[count] = keyIndex;
     this.sequences[count] = sequence;
     this.intendedMicros[count] = intendedMicros;
@@ -203,7 +224,7 @@ export class EncodedBatch implements EventDataBatch {
       at = this.#map(at, SECTION.messageAnnotations, encoding.annotationCount);
       if (encoding.layout.annotateKey) {
         at = copy(encoding.beforeKey, buffer, at);
-        at = writeKey(buffer, at, keys, keyStart, keyLength);
+        at = writeKey(buffer, at, partitionKeys, keyIndex);
       }
       at = copy(encoding.idempotent, buffer, at);
       view.setUint32(section + 4, at - section - 8);
@@ -212,11 +233,12 @@ export class EncodedBatch implements EventDataBatch {
     const section = at;
     at = this.#map(at, SECTION.applicationProperties, encoding.propertyCount);
     at = copy(encoding.beforeEnvelopeKey, buffer, at);
-    at = writeKey(buffer, at, keys, keyStart, keyLength);
+    at = writeKey(buffer, at, keys, keyIndex);
     at = copy(encoding.afterEnvelopeKey, buffer, at);
     at = this.#long(at, sequence);
     at = copy(encoding.betweenNumbers, buffer, at);
     at = this.#long(at, intendedMicros);
+    if (properties) at = this.#variableProperties(at, properties);
     view.setUint32(section + 4, at - section - 8);
     buffer[at] = 0x00;
     buffer[at + 1] = 0x53;
@@ -263,24 +285,57 @@ export class EncodedBatch implements EventDataBatch {
   }
 
   /** The same events as messages for the public API of the SDK. */
-  messages(keyName: (keyIndex: number) => string): BatchMessage[] {
+  messages(
+    keyName: (keyIndex: number) => string,
+    partitionKeyName: (keyIndex: number) => string = keyName,
+  ): BatchMessage[] {
     const { contentType, properties, run, annotateKey } = this.#encoding.layout;
     return Array.from({ length: this.count }, (_, event) => {
-      const key = keyName(this.keyIndexes[event] as number);
+      const keyIndex = this.keyIndexes[event] as number;
       return {
         bodyType: 'data' as const,
         body: this.buffer.subarray(this.bodyStarts[event], this.bodyEnds[event]),
         ...(contentType === undefined ? {} : { properties: { contentType } }),
-        ...(annotateKey ? { messageAnnotations: { [ANNOTATION.partitionKey]: key } } : {}),
+        ...(annotateKey
+          ? { messageAnnotations: { [ANNOTATION.partitionKey]: partitionKeyName(keyIndex) } }
+          : {}),
         applicationProperties: {
           ...properties,
+          ...this.#readVariableProperties(event),
           [ENVELOPE_PROPERTIES.run]: run,
-          [ENVELOPE_PROPERTIES.key]: key,
+          [ENVELOPE_PROPERTIES.key]: keyName(keyIndex),
           [ENVELOPE_PROPERTIES.sequence]: this.sequences[event] as number,
           [ENVELOPE_PROPERTIES.intendedMicros]: this.intendedMicros[event] as number,
         },
       };
     });
+  }
+
+  #variableProperties(start: number, properties: EventProperties): number {
+    const { buffer } = this;
+    const { variableNames } = this.#encoding;
+    this.#propertyStarts[this.count] = start;
+    let at = start;
+    for (let position = 0; position < variableNames.length; position += 1) {
+      at = copy(variableNames[position] as Buffer, buffer, at);
+      buffer[at] = TYPE.str32;
+      const end = properties(position, buffer, at + VARIABLE_HEAD_BYTES);
+      this.#view.setUint32(at + 1, end - at - VARIABLE_HEAD_BYTES);
+      at = end;
+    }
+    return at;
+  }
+
+  #readVariableProperties(event: number): Record<string, string> {
+    let at = this.#propertyStarts[event] ?? 0;
+    const values: Record<string, string> = {};
+    for (const [position, { name }] of (this.#encoding.layout.variableProperties ?? []).entries()) {
+      at += (this.#encoding.variableNames[position] as Buffer).length + VARIABLE_HEAD_BYTES;
+      const end = at + this.#view.getUint32(at - 4);
+      values[name] = this.buffer.toString('utf8', at, end);
+      at = end;
+    }
+    return values;
   }
 
   *#events(): Generator<{ readonly from: number; readonly to: number }> {
@@ -336,7 +391,10 @@ function copy(from: Buffer, to: Buffer, at: number): number {
   return at + length;
 }
 
-function writeKey(out: Buffer, at: number, keys: Buffer, start: number, length: number): number {
+function writeKey(out: Buffer, at: number, keys: KeyBytes, keyIndex: number): number {
+  const { bytes } = keys;
+  const start = keys.startOf(keyIndex);
+  const length = keys.lengthOf(keyIndex);
   let to = at;
   if (length < 256) {
     out[to++] = TYPE.str8;
@@ -345,7 +403,7 @@ function writeKey(out: Buffer, at: number, keys: Buffer, start: number, length: 
     out[to++] = TYPE.str32;
     to = out.writeUInt32BE(length, to);
   }
-  for (let i = 0; i < length; i += 1) out[to + i] = keys[start + i] as number;
+  for (let i = 0; i < length; i += 1) out[to + i] = bytes[start + i] as number;
   return to + length;
 }
 

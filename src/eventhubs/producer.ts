@@ -35,6 +35,7 @@ export interface ProducerOptions {
   readonly idempotent?: boolean;
   /** Name of a key, for batches that must go through the SDK's public API. */
   readonly keyName: (keyIndex: number) => string;
+  readonly partitionKeyName?: (keyIndex: number) => string;
   /** Uses the SDK's public batches only: slower, independent of its internals. */
   readonly publicApiOnly?: boolean;
 }
@@ -98,6 +99,7 @@ class Producer implements EventHubsProducer {
   readonly maxMessageBytes: number;
   readonly #client: EventHubProducerClient;
   readonly #keyName: (keyIndex: number) => string;
+  readonly #partitionKeyName: (keyIndex: number) => string;
   #publicApi: boolean;
 
   constructor(
@@ -112,6 +114,7 @@ class Producer implements EventHubsProducer {
     this.maxMessageBytes = maxMessageBytes;
     this.#client = client;
     this.#keyName = options.keyName;
+    this.#partitionKeyName = options.partitionKeyName ?? options.keyName;
     this.#publicApi = options.publicApiOnly ?? false;
   }
 
@@ -138,7 +141,10 @@ class Producer implements EventHubsProducer {
     let sending = false;
     try {
       const { partitionId } = batch;
-      const messages = batch.messages(this.#keyName) as readonly unknown[] as EventData[];
+      const messages = batch.messages(
+        this.#keyName,
+        this.#partitionKeyName,
+      ) as readonly unknown[] as EventData[];
       let sdkBatch = await this.#client.createBatch({ partitionId });
       for (const message of messages) {
         if (sdkBatch.tryAdd(message)) continue;

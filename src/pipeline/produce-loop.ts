@@ -1,5 +1,5 @@
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
-import type { EncodedBatch } from '../eventhubs/encoded-batch.ts';
+import type { EncodedBatch, EventProperties } from '../eventhubs/encoded-batch.ts';
 import type { SendFailure } from '../eventhubs/producer.ts';
 import { youngCollector } from '../util/young-collection.ts';
 import { FAULT_NAMES, FaultKind } from '../workload/faults.ts';
@@ -32,6 +32,7 @@ export class SendingLoop implements LaneEvents {
   fatal: Error | undefined;
   readonly #options: ShareOptions;
   readonly #stream: EventStream;
+  readonly #properties: EventProperties | undefined;
   readonly #startMs: number;
   readonly #startMicros: number;
   readonly #lingerMs: number;
@@ -73,6 +74,8 @@ export class SendingLoop implements LaneEvents {
   ) {
     this.#options = options;
     this.#stream = stream;
+    if (stream.variableProperties.length > 0)
+      this.#properties = (position, out, at) => stream.renderProperty(position, out, at);
     this.#startMs = startMs;
     this.#startMicros = startMicros;
     this.#lingerMs = lingerMs ?? LINGER_MS;
@@ -157,9 +160,9 @@ export class SendingLoop implements LaneEvents {
       this.#options.recorder.failed('dropped', 1);
       return true;
     }
-    const { keyIndex, keys, maxBodyBytes } = stream;
+    const { keyIndex, keys, maxBodyBytes, partitionKeys } = stream;
     const lane = this.#laneFor(keyIndex);
-    const keyBytes = keys.lengthOf(keyIndex);
+    const keyBytes = Math.max(keys.lengthOf(keyIndex), partitionKeys.lengthOf(keyIndex));
     let batch = lane.current;
     if (batch && !batch.hasRoomFor(maxBodyBytes, keyBytes)) {
       lane.flush();
@@ -171,7 +174,7 @@ export class SendingLoop implements LaneEvents {
       lane.current = batch;
       lane.currentSinceMs = nowMs;
     }
-    const at = batch.begin(keys, keyIndex, stream.sequence, intendedMicros);
+    const at = batch.begin(keys, partitionKeys, keyIndex, stream.sequence, intendedMicros, this.#properties);
     batch.commit(stream.render(batch.buffer, at));
     this.#offered += 1;
     this.#options.scheduling.record(lateMicros);

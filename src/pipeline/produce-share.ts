@@ -5,7 +5,7 @@ import { usageError } from '../util/errors.ts';
 import { seededRandom } from '../util/random.ts';
 import { readRecords } from '../workload/records.ts';
 import { parseWorkload } from '../workload/spec.ts';
-import { type EventStream, openStream, shapeOf } from '../workload/stream.ts';
+import { type EventStream, isVariable, openStream, shapeOf } from '../workload/stream.ts';
 import { Lane } from './produce-lane.ts';
 import { SendingLoop } from './produce-loop.ts';
 import type { ProduceOptions, ShareOptions, ShareResult } from './produce-types.ts';
@@ -35,6 +35,7 @@ export async function produceShare(options: ShareOptions): Promise<ShareResult> 
     idempotent,
     publicApiOnly: options.publicApiOnly ?? false,
     keyName: (keyIndex) => stream?.keys.name(keyIndex) ?? '',
+    partitionKeyName: (keyIndex) => stream?.partitionKeys.name(keyIndex) ?? '',
   });
 
   try {
@@ -47,7 +48,7 @@ export async function produceShare(options: ShareOptions): Promise<ShareResult> 
     options.onStart?.({ partitions: partitionIds.length, startMicros });
 
     const laneOf = (keyIndex: number): number => {
-      const { keys } = stream as EventStream;
+      const { partitionKeys: keys } = stream as EventStream;
       const partition =
         routing.by === 'key'
           ? partitionForKeyBytes(
@@ -64,6 +65,7 @@ export async function produceShare(options: ShareOptions): Promise<ShareResult> 
     const { source } = options;
     stream = await openStream(workload, {
       startEpochMs: startMicros / 1000,
+      run,
       ...(shard || part ? { owns } : {}),
       ...(source
         ? {
@@ -79,7 +81,10 @@ export async function produceShare(options: ShareOptions): Promise<ShareResult> 
       run,
       annotateKey: routing.by === 'key',
       contentType: workload.contentType,
-      properties: workload.properties,
+      properties: Object.fromEntries(
+        Object.entries(workload.properties).filter(([, value]) => !isVariable(value)),
+      ),
+      variableProperties: stream.variableProperties,
       idempotent,
     });
     const largest = Math.min(producer.maxMessageBytes, limits.bufferBytes);

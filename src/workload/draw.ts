@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 /**
  * Random numbers addressed by position: what event 4,711 draws depends on the seed and on 4,711 only, never on what was
  * drawn before. So any worker and any shard can make any event, and together they make exactly what one process makes.
@@ -14,6 +16,7 @@ export const Stream = {
   fault: 10,
   skew: 11,
   phase: 12,
+  property: 13,
 } as const;
 
 const WORD = 0x1_0000_0000;
@@ -47,6 +50,18 @@ function mixWord(hash: number, word: number): number {
   k = Math.imul(k, 0x1b873593);
   const mixed = hash ^ k;
   return (Math.imul((mixed << 13) | (mixed >>> 19), 5) + 0xe6546b64) | 0;
+}
+
+export type IdSeeds = readonly [number, number];
+
+/**
+ * Seeds for the ids of one run. Everything else comes from the workload's seed alone, so that runs compare; ids also
+ * depend on the run, because a second run with the ids of the first would overwrite in the store what that one stored.
+ */
+export function idSeeds(seed: number, run: string | undefined): IdSeeds {
+  if (run === undefined) return [seed, seed];
+  const digest = createHash('sha256').update(run).digest();
+  return [(seed ^ digest.readUInt32LE(0)) >>> 0, (seed ^ digest.readUInt32LE(4)) >>> 0];
 }
 
 /**

@@ -1,5 +1,8 @@
 import { drawUnit, EventRandom, Stream } from './draw.ts';
 
+/** https://learn.microsoft.com/azure/event-hubs/event-hubs-quotas, characters. */
+const LONGEST_PARTITION_KEY = 128;
+
 /** How often each of the keys is used. */
 export type KeyDistribution =
   | { readonly kind: 'uniform' }
@@ -146,6 +149,24 @@ export class KeyTable {
     this.#count += 1;
     return index;
   }
+}
+
+/** Names made of those of `keys`, at the same indexes: `$.DeviceId` in `pattern` stands for the key. */
+export function derivedKeys(keys: KeyTable, pattern: string): KeyTable {
+  const parts = pattern.split(/\$\.(?:DeviceId|Key)(?![A-Za-z0-9_])/i);
+  const variable = parts.find((part) => part.includes('$.'));
+  if (variable !== undefined)
+    throw new RangeError(
+      `the partition key "${pattern}" holds a variable other than $.DeviceId: a key's events would lose their order`,
+    );
+  const table = new KeyTable();
+  for (let key = 0; key < keys.count; key += 1) {
+    const name = parts.join(keys.name(key));
+    if (name.length > LONGEST_PARTITION_KEY)
+      throw new RangeError(`the partition key "${name}" is longer than ${LONGEST_PARTITION_KEY} characters`);
+    table.add(name);
+  }
+  return table;
 }
 
 /** `contoso-device-id-000154`: what the telemetry simulator of streaming-at-scale calls its devices. */

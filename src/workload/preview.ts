@@ -24,7 +24,7 @@ export async function previewEvents(stream: EventStream, count: number): Promise
     const end = stream.render(buffer, 0);
     events.push({
       offsetMs: stream.offsetMs,
-      partitionKey: stream.keys.name(stream.keyIndex),
+      partitionKey: stream.partitionKeys.name(stream.keyIndex),
       sequence: stream.sequence,
       fault: FAULT_NAMES[stream.fault],
       sizeBytes: end,

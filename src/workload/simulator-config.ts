@@ -56,10 +56,6 @@ export function importSimulatorConfig(config: Readonly<Record<string, unknown>>)
     throw new RangeError(`simulator configuration, ${issue?.path.join('.')}: ${issue?.message}`);
   }
   const input = parsed.data;
-  if (input.partitionkey && !/^\$\.DeviceId$/i.test(input.partitionkey))
-    throw new RangeError(
-      `the simulator's PartitionKey "${input.partitionkey}" is not supported, only $.DeviceId`,
-    );
   const names = input.devicelist
     ?.split(',')
     .map((name) => name.trim())
@@ -74,6 +70,7 @@ export function importSimulatorConfig(config: Readonly<Record<string, unknown>>)
       ...(names && names.length > 0
         ? { names }
         : { count, prefix: input.deviceprefix, first: input.deviceindex }),
+      ...(input.partitionkey ? { partitionKey: input.partitionkey } : {}),
       intervals: intervalsOf(input, names, count),
     },
     variables: variablesOf(input.variables),
@@ -145,13 +142,6 @@ function propertiesOf(raw: unknown): Record<string, string | number | boolean> {
   const parsed = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).safeParse(header);
   if (!parsed.success)
     throw new RangeError('simulator configuration, Header: expected an object of plain values');
-  const variable = Object.entries(parsed.data).find(
-    ([, value]) => typeof value === 'string' && value.includes('$.'),
-  );
-  if (variable)
-    throw new RangeError(
-      `the simulator's Header "${variable[0]}" holds a variable, only constants are supported`,
-    );
   return parsed.data;
 }
 

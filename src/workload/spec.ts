@@ -51,6 +51,8 @@ const workloadSchema = z.strictObject({
       first: z.number().int().min(0).default(0),
       /** Names instead of prefix and count. */
       names: z.array(z.string().min(1).max(128)).min(1).optional(),
+      /** Partition key of each key's events, `site-$.DeviceId`, instead of the key itself. */
+      partitionKey: z.string().min(1).optional(),
       /** Each key sends at its own interval; the list repeats over the keys. Replaces rate and shape. */
       intervals: z.array(duration).min(1).optional(),
     })
@@ -59,7 +61,7 @@ const workloadSchema = z.strictObject({
   types: z.array(eventType).min(1).optional(),
   size: notation(parseSize).optional(),
   contentType: z.string().min(1).max(255).default('application/json'),
-  /** Application properties that every event carries. */
+  /** Application properties that every event carries; text may refer to variables as `$.Name`. */
   properties: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).default({}),
   faults: z
     .strictObject({

@@ -5,9 +5,9 @@ import {
   limitArrivals,
   shapedArrivals,
 } from './arrivals.ts';
-import { drawUnit, EventRandom, Stream } from './draw.ts';
+import { drawUnit, EventRandom, idSeeds, Stream } from './draw.ts';
 import { FaultKind, faultPicker, OVERSIZED_BYTES, skewOf } from './faults.ts';
-import { type KeyPicker, KeyTable, keyPicker, numberedKeys } from './keys.ts';
+import { derivedKeys, type KeyPicker, KeyTable, keyPicker, numberedKeys } from './keys.ts';
 import type { SourceRecord } from './records.ts';
 import { constant, type Shape, stages } from './shape.ts';
 import { padTo, type SizeDistribution, smallestSize } from './size.ts';
@@ -16,6 +16,8 @@ import { compileTemplate, TELEMETRY_MEASUREMENTS, telemetryTemplate } from './te
 import { type EventContext, text, type Writer } from './writer.ts';
 
 export interface StreamOptions {
+  /** Run id: another run has other ids and the same of everything else. */
+  readonly run?: string;
   /** Time of offset 0, milliseconds since the Unix epoch: what events say of their own time counts from here. */
   readonly startEpochMs: number;
   /** Which keys to make the events of; the others are walked over, so that all parts together are the whole. */
@@ -33,7 +35,7 @@ export interface StreamOptions {
 /** Records read ahead of the sender. */
 const READ_AHEAD = 1024;
 
-/** The events of a workload in the order in which they are due, one at a time. Same seed and start, same bytes. */
+/** The events of a workload in the order in which they are due, one at a time. Same seed, run and start, same bytes. */
 export async function openStream(workload: Workload, options: StreamOptions): Promise<EventStream> {
   const types = workload.types ?? [{ weight: 1 }];
   const bodies = await Promise.all(types.map((type) => bodyOf(type, workload)));
@@ -43,7 +45,27 @@ export async function openStream(workload: Workload, options: StreamOptions): Pr
       bodies,
       types.map(({ weight }) => weight),
     ),
+    await propertiesOf(workload),
     options,
+  );
+}
+
+/** An application property whose text differs from event to event. */
+interface VariableProperty {
+  readonly name: string;
+  readonly text: Writer;
+}
+
+/** Whether the value of an application property refers to variables. */
+export function isVariable(value: string | number | boolean): value is string {
+  return typeof value === 'string' && value.includes('$.');
+}
+
+async function propertiesOf({ properties, seed, variables }: Workload): Promise<VariableProperty[]> {
+  return Promise.all(
+    Object.entries(properties)
+      .filter(([, value]) => isVariable(value))
+      .map(async ([name, value]) => ({ name, text: await compileTemplate(value, variables, seed) })),
   );
 }
 
@@ -126,6 +148,9 @@ interface Postponed {
 /** The current event's fields are valid after `advance()` returned `event`, until the next call. */
 export class EventStream {
   readonly keys: KeyTable;
+  /** What events are partitioned by, at the indexes of `keys`, which they usually are. */
+  readonly partitionKeys: KeyTable;
+  readonly variableProperties: readonly { readonly name: string; readonly maxBytes: number }[];
   /** Intended time after the start, milliseconds. */
   offsetMs = 0;
   /** Position in the whole workload, over all shards. */
@@ -138,6 +163,7 @@ export class EventStream {
   readonly #options: StreamOptions;
   readonly #arrivals: Arrivals;
   readonly #body: Writer;
+  readonly #properties: readonly VariableProperty[];
   readonly #pickKey: KeyPicker;
   readonly #pickFault: (index: number) => FaultKind;
   readonly #context: EventContext;
@@ -158,12 +184,24 @@ export class EventStream {
   #replayStartMs = Number.NaN;
   #replayBaseMs = 0;
 
-  constructor(workload: Workload, body: Writer, options: StreamOptions) {
+  constructor(
+    workload: Workload,
+    body: Writer,
+    properties: readonly VariableProperty[],
+    options: StreamOptions,
+  ) {
     this.#workload = workload;
     this.#options = options;
     this.#arrivals = arrivalsOf(workload);
     this.#body = body;
+    this.#properties = properties;
+    this.variableProperties = properties.map(({ name, text: { maxBytes } }) => ({ name, maxBytes }));
     this.keys = options.recordsHaveKeys ? new KeyTable() : keysOf(workload);
+    const { partitionKey } = workload.keys;
+    this.partitionKeys =
+      partitionKey === undefined || options.recordsHaveKeys
+        ? this.keys
+        : derivedKeys(this.keys, partitionKey);
     this.#pickKey = keyPicker(workload.keys.distribution, Math.max(1, this.keys.count), workload.seed);
     this.#pickFault = faultPicker(workload.faults, workload.seed);
     this.#hasSkew = workload.faults.skewedKeys > 0 && workload.faults.clockSkew > 0;
@@ -171,6 +209,7 @@ export class EventStream {
     this.#sequences = new Float64Array(this.keys.count);
     this.#context = {
       seed: workload.seed,
+      idSeeds: idSeeds(workload.seed, options.run),
       index: 0,
       keyIndex: 0,
       sequence: 0,
@@ -282,6 +321,30 @@ export class EventStream {
     return to;
   }
 
+  /** Writes the text of the variable property at `position` for the current event and returns where it ends. */
+  renderProperty(position: number, out: Buffer, at: number): number {
+    const context = this.#describeEvent();
+    context.random.restart(context.seed, this.index, Stream.property + position * 0x200);
+    return (this.#properties[position] as VariableProperty).text.write(out, at, context);
+  }
+
+  /** What writers need to know of the current event. */
+  #describeEvent(): EventContext {
+    const { faults, seed } = this.#workload;
+    const { fault, keyIndex, keys } = this;
+    const context = this.#context;
+    context.index = this.index;
+    context.keyIndex = keyIndex;
+    context.sequence = this.sequence;
+    context.createdMs = this.#options.startEpochMs + this.offsetMs;
+    if (fault === FaultKind.late) context.createdMs -= faults.lateBy;
+    if (this.#hasSkew) context.createdMs += skewOf(faults, seed, keyIndex);
+    context.keyBytes = keys.bytes;
+    context.keyStart = keys.startOf(keyIndex);
+    context.keyLength = keys.lengthOf(keyIndex);
+    return context;
+  }
+
   #renderBody(out: Buffer, at: number): number {
     const { fault } = this;
     if (fault === FaultKind.oversized) return this.#oversized.write(out, at, this.#context);
@@ -289,18 +352,8 @@ export class EventStream {
     if (this.#record) {
       to = at + this.#record.body.copy(out, at);
     } else {
-      const { faults, seed } = this.#workload;
-      const { keyIndex, keys } = this;
-      const context = this.#context;
-      context.index = this.index;
-      context.keyIndex = keyIndex;
-      context.sequence = this.sequence;
-      context.createdMs = this.#options.startEpochMs + this.offsetMs;
-      if (fault === FaultKind.late) context.createdMs -= faults.lateBy;
-      if (this.#hasSkew) context.createdMs += skewOf(faults, seed, keyIndex);
-      context.keyStart = keys.startOf(keyIndex);
-      context.keyLength = keys.lengthOf(keyIndex);
-      context.random.restart(seed, this.index, Stream.body);
+      const context = this.#describeEvent();
+      context.random.restart(context.seed, this.index, Stream.body);
       to = this.#body.write(out, at, context);
     }
     // Half of a JSON object is no JSON.

@@ -126,7 +126,7 @@ function quoted(bare: Writer): CompiledVariable {
 
 const HEX = Buffer.from('0123456789abcdef', 'latin1');
 
-/** A version 4 UUID from the position alone: no two of the first 2^32 events share one. */
+/** A version 4 UUID from run and position alone: no two of the first 2^32 events of a run share one. */
 function uuid(): Writer {
   const hex = (out: Buffer, at: number, word: number, digits: number): void => {
     for (let digit = 0; digit < digits; digit += 1) {
@@ -136,11 +136,11 @@ function uuid(): Writer {
   return {
     maxBytes: 36,
     fixed: true,
-    write(out, at, { seed, index }) {
-      const b = draw(seed, index, Stream.id + 1);
-      const c = draw(seed, index, Stream.id + 2);
-      const d = draw(seed, index, Stream.id + 3);
-      hex(out, at, draw(seed, index, Stream.id), 8);
+    write(out, at, { idSeeds: [first, second], index }) {
+      const b = draw(second, index, Stream.id + 1);
+      const c = draw(first, index, Stream.id + 2);
+      const d = draw(second, index, Stream.id + 3);
+      hex(out, at, draw(first, index, Stream.id), 8);
       hex(out, at + 9, b, 4);
       hex(out, at + 14, 0x40000000 | ((b & 0xfff) << 16), 4);
       hex(out, at + 19, 0x80000000 | (c >>> 2), 4);

@@ -1,8 +1,10 @@
-import type { EventRandom } from './draw.ts';
+import type { EventRandom, IdSeeds } from './draw.ts';
 
 /** The event being rendered. One object, reused: writers read from it and never keep it. */
 export interface EventContext {
   readonly seed: number;
+  /** What ids are drawn from, see {@link idSeeds}. */
+  readonly idSeeds: IdSeeds;
   /** Position in the whole workload, the same on every worker and shard. */
   index: number;
   keyIndex: number;

@@ -29,7 +29,7 @@ function batchOf(samples: readonly Sample[], options: { readonly idempotent?: bo
   for (const { body, intendedMicros, key, sequence } of samples) {
     const keyIndex = keys.intern(key);
     expect(batch.hasRoomFor(Buffer.byteLength(body), keys.lengthOf(keyIndex))).toBe(true);
-    const at = batch.begin(keys, keyIndex, sequence, intendedMicros);
+    const at = batch.begin(keys, keys, keyIndex, sequence, intendedMicros);
     batch.commit(at + batch.buffer.write(body, at));
   }
   batch.partitionId = '0';
@@ -179,7 +179,7 @@ it('says that it is full before an event could overrun it', () => {
   const batch = new EncodedBatch(encoding, 4_096, 1_000);
   const key = keys.intern('a key');
   while (batch.hasRoomFor(100, keys.lengthOf(key))) {
-    const at = batch.begin(keys, key, batch.count, 0);
+    const at = batch.begin(keys, keys, key, batch.count, 0);
     batch.commit(at + batch.buffer.fill(0x20, at, at + 100).subarray(at, at + 100).length);
   }
   expect(batch.sizeInBytes).toBeLessThanOrEqual(4_096);

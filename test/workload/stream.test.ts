@@ -127,6 +127,19 @@ describe('determinism', () => {
     expect(one?.body).not.toBe(two?.body);
   });
 
+  it('another run of the same seed differs in its ids only', async () => {
+    const bodiesOfRun = async (run: string) =>
+      (await eventsOf({ rate: 1, seed: 7 }, 200, { run })).map(
+        ({ body }) => JSON.parse(body) as Record<string, unknown>,
+      );
+    const [first, again, second] = await Promise.all(['a', 'a', 'b'].map(bodiesOfRun));
+    expect(again).toEqual(first);
+    const ids = [...(first ?? []), ...(second ?? [])].map(({ eventId }) => eventId);
+    expect(new Set(ids).size).toBe(400);
+    const withoutId = (bodies: typeof first) => bodies?.map((body) => ({ ...body, eventId: '' }));
+    expect(withoutId(second)).toEqual(withoutId(first));
+  });
+
   it('pins the first event, so that a change of the generator is noticed', async () => {
     const [event] = await eventsOf({ rate: 1, size: '300B' }, 1);
     expect(event).toMatchInlineSnapshot(`
@@ -383,13 +396,39 @@ describe('import of the IoT telemetry simulator', () => {
     expect(events.length).toBeGreaterThan(1_050);
   });
 
-  it.each([
-    [{ PartitionKey: '$.Other' }, /PartitionKey/],
-    [{ Header: { h: '$.Time' } }, /Header "h" holds a variable/],
-    [{ PayloadDistribution: 'nonsense' }, /invalid PayloadDistribution/],
-  ])('says what has no counterpart: %j', (config, message) => {
-    expect(() => importSimulatorConfig(config)).toThrow(message);
+  it('takes variables in headers, and a partition key of its own for every device', async () => {
+    const workload = importSimulatorConfig({
+      DeviceCount: 2,
+      Header: '{"sent": "$.Time", "constant": "x", "n": "$.Counter"}',
+      PartitionKey: 'site-$.DeviceId',
+      Variables: '[{"name":"Counter", "min":100}]',
+    });
+    const stream = await openStream(parseWorkload(workload), { startEpochMs: START });
+    expect(stream.variableProperties.map(({ name }) => name)).toEqual(['sent', 'n']);
+    const out = Buffer.alloc(1_000);
+    for (let sequence = 0; sequence < 2; sequence += 1) {
+      while (stream.advance() === 'event' && stream.keyIndex !== 1);
+      const text = (position: number) => out.toString('utf8', 0, stream.renderProperty(position, out, 0));
+      expect(Date.parse(text(0))).toBe(Math.floor(START + stream.offsetMs));
+      expect(text(1)).toBe(String(100 + sequence));
+    }
+    expect(stream.keys.name(1)).toBe('sim000002');
+    expect(stream.partitionKeys.name(1)).toBe('site-sim000002');
   });
+
+  it.each([
+    ['$.Region', /"\$\.Region" holds a variable other than \$\.DeviceId/],
+    [`${'x'.repeat(120)}$.DeviceId`, /is longer than 128 characters/],
+  ])('refuses the partition key %j', async (PartitionKey, message) => {
+    await expect(eventsOf(importSimulatorConfig({ PartitionKey }), 1)).rejects.toThrow(message);
+  });
+
+  it.each([[{ PayloadDistribution: 'nonsense' }, /invalid PayloadDistribution/]])(
+    'says what has no counterpart: %j',
+    (config, message) => {
+      expect(() => importSimulatorConfig(config)).toThrow(message);
+    },
+  );
 });
 
 describe('workload section', () => {
