@@ -18,6 +18,25 @@ export interface FaultRates {
   readonly rangesUnavailable: number;
 }
 
+/** A mixture of faults: most rounds have a few kinds, some have many; a kind is rare, or common. */
+export function faultRates(random: Random): FaultRates {
+  const some = 0.2 + random.next() * 0.6;
+  const rate = (most: number): number => (random.next() < some ? random.next() * most : 0);
+  return {
+    throttleRequest: rate(0.5),
+    throttleOperation: rate(0.2),
+    retryWith: rate(0.1),
+    unavailable: rate(0.3),
+    unavailableOperation: rate(0.05),
+    resetBefore: rate(0.3),
+    resetAfter: rate(0.3),
+    garbledAnswer: rate(0.1),
+    split: rate(0.1),
+    slow: rate(0.2),
+    rangesUnavailable: rate(0.5),
+  };
+}
+
 export interface Application {
   readonly key: string;
   readonly sequence: number;
@@ -95,12 +114,22 @@ export class SimulatedService implements BulkTransport {
     return this.#ranges.map(({ id, min }) => ({ id, minInclusive: min }));
   }
 
-  async send(request: BulkRequest): Promise<BulkReply> {
+  /** The way of one more process to the service: only within a process a key must be in one request at a time. */
+  connect(): BulkTransport {
+    const keysInFlight = new Set<string>();
+    return { ranges: () => this.ranges(), send: (request) => this.#take(request, keysInFlight) };
+  }
+
+  send(request: BulkRequest): Promise<BulkReply> {
+    return this.#take(request, this.#keysInFlight);
+  }
+
+  async #take(request: BulkRequest, keysInFlight: Set<string>): Promise<BulkReply> {
     const operations = parseOrUndefined(request.body);
     const keys = new Set(operations?.map((operation) => operation.partitionKey));
     for (const key of keys) {
-      if (this.#keysInFlight.has(key)) this.violations.push(`two requests carry key ${key} at once`);
-      this.#keysInFlight.add(key);
+      if (keysInFlight.has(key)) this.violations.push(`two requests carry key ${key} at once`);
+      keysInFlight.add(key);
     }
     this.requestSizes.push(request.operationCount);
     if (request.continueOnError && operations !== undefined && keys.size < operations.length)
@@ -108,7 +137,7 @@ export class SimulatedService implements BulkTransport {
     await this.#clock.sleep(this.#happens(this.#rates.slow) ? 500 : 1 + this.#random.below(10));
     const reply = this.#answer(request, operations);
     await this.#clock.sleep(this.#random.below(5));
-    for (const key of keys) this.#keysInFlight.delete(key);
+    for (const key of keys) keysInFlight.delete(key);
     return reply;
   }
 

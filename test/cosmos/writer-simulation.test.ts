@@ -1,12 +1,15 @@
 import { expect, it } from 'vitest';
 import type { WriteOutcome } from '../../src/cosmos/write-operation.ts';
 import { WriterEngine } from '../../src/cosmos/writer/engine.ts';
-import { type Random, seededRandom } from '../../src/util/random.ts';
+import { seededRandom } from '../../src/util/random.ts';
 import { createVirtualClock } from '../helpers/virtual-clock.ts';
-import { type FaultRates, SimulatedService, simulatedHash } from './simulated-service.ts';
+import { faultRates, SimulatedService, simulatedHash } from './simulated-service.ts';
 
-/** CI runs 10,000; a failure prints its seed, and COSMOS_PIPE_SIMULATION_SEED=<seed> replays exactly that round. */
-const ROUNDS = Number(process.env['COSMOS_PIPE_SIMULATION_ROUNDS'] ?? (process.env['CI'] ? 10_000 : 500));
+/**
+ * The writer alone; test/pipeline/ingest-simulation.test.ts runs it as part of a whole process, 10,000 rounds in CI. A failure
+ * prints its seed, and COSMOS_PIPE_SIMULATION_SEED=<seed> replays exactly that round.
+ */
+const ROUNDS = Number(process.env['COSMOS_PIPE_SIMULATION_ROUNDS'] ?? (process.env['CI'] ? 4_000 : 400));
 const ONLY_SEED = process.env['COSMOS_PIPE_SIMULATION_SEED'];
 
 it('keeps its promises through any mixture of faults and interleavings', { timeout: 120_000 }, async () => {
@@ -135,25 +138,6 @@ async function round(seed: number, trace?: string[]): Promise<string[]> {
   if (service.requestSizes.some((size) => size > maxOperations))
     promises.broken.push('a request is too long');
   return [...promises.broken, ...service.violations];
-}
-
-function faultRates(random: Random): FaultRates {
-  // Most rounds have a few kinds of fault, some have many; a kind is rare, or common.
-  const some = 0.2 + random.next() * 0.6;
-  const rate = (most: number): number => (random.next() < some ? random.next() * most : 0);
-  return {
-    throttleRequest: rate(0.5),
-    throttleOperation: rate(0.2),
-    retryWith: rate(0.1),
-    unavailable: rate(0.3),
-    unavailableOperation: rate(0.05),
-    resetBefore: rate(0.3),
-    resetAfter: rate(0.3),
-    garbledAnswer: rate(0.1),
-    split: rate(0.1),
-    slow: rate(0.2),
-    rangesUnavailable: rate(0.5),
-  };
 }
 
 /** What the writer promises, checked while it happens. */
