@@ -70,6 +70,7 @@ export async function startWebhook(options: WebhookOptions): Promise<WebhookRece
   const maxBufferedBytes = options.maxBufferedBytes ?? 32_000_000;
   const answers: Record<string, number> = {};
   let bufferedBytes = 0;
+  let stopped: Promise<unknown> | undefined;
 
   const busy = (why: string): Answer => {
     options.onProblem?.(why);
@@ -135,7 +136,7 @@ export async function startWebhook(options: WebhookOptions): Promise<WebhookRece
       .catch((error: unknown) => busy(`a request failed (${(error as Error).message})`))
       .then((given) => {
         answers[given.status] = (answers[given.status] ?? 0) + 1;
-        send(response, given);
+        send(response, stopped === undefined ? given : lastOf(given));
       });
   });
   server.keepAliveTimeout = 65_000;
@@ -152,10 +153,9 @@ export async function startWebhook(options: WebhookOptions): Promise<WebhookRece
     url: `http://${host}:${port}${path}`,
     answers: () => ({ ...answers }),
     async stop() {
-      const closed = once(server, 'close');
-      server.close();
+      stopped ??= new Promise((resolve) => server.close(resolve));
       server.closeIdleConnections();
-      await closed;
+      await stopped;
     },
   };
 }
@@ -163,6 +163,11 @@ export async function startWebhook(options: WebhookOptions): Promise<WebhookRece
 function send(response: ServerResponse, { status, headers, body = '' }: Answer): void {
   response.writeHead(status, { ...headers, 'content-length': Buffer.byteLength(body) });
   response.end(body);
+}
+
+/** Ends the connection, which would otherwise stay open for the next request. */
+function lastOf(answer: Answer): Answer {
+  return { ...answer, headers: { ...answer.headers, connection: 'close' } };
 }
 
 function subscriptionOf({ headers }: IncomingMessage): string | undefined {

@@ -111,10 +111,14 @@ describe('a delivery', () => {
 });
 
 describe('a receiver that fails at random for the whole schedule', () => {
-  it.each([1, 2, 3])(
-    'gets every event or has it dead-lettered, and the counts add up (seed %i)',
-    async (seed) => {
-      const grid = await ordersGrid({ seed });
+  it.each([
+    [1, 0.6, 5],
+    [2, 0.6, 5],
+    [3, 0.9, 30],
+  ])(
+    'gets every event or has it dead-lettered, and counts add up (seed %i, %f fail, %i attempts)',
+    async (seed, failing, maxDeliveryAttempts) => {
+      const grid = await ordersGrid({ seed, timeScale: 0.000_05 });
       const random = seededRandom(seed);
       const accepted = new Map<string, number>();
       const codes = [500, 503, 404, 408, 429, 500, 502, 400, 413];
