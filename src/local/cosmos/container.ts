@@ -145,6 +145,11 @@ export class Container {
     return this.#partitions.get(text) ?? this.keys.hash(text);
   }
 
+  /** Wall clock, milliseconds. */
+  get nowMs(): number {
+    return this.#host.now();
+  }
+
   /** The live items of one key. */
   logicalPartition(text: string): LogicalPartition | undefined {
     return this.#partitions.get(text);

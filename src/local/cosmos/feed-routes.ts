@@ -1,10 +1,12 @@
 import type { ContainerEntry } from './catalog.ts';
 import { readChangeFeed } from './change-feed.ts';
-import { badRequest, crossPartitionQuery, rangeGone, WireError } from './errors.ts';
+import type { Container } from './container.ts';
+import { badRequest, crossPartitionQuery, WireError } from './errors.ts';
 import type { ItemContext } from './item-routes.ts';
 import { parseQuery, type QueryBody } from './metadata-routes.ts';
 import { parseVersion } from './operations.ts';
 import { bodyBytes, type PhysicalPartition, type Revision } from './partition.ts';
+import { isIndexed, narrow, queryRangesOf, revisionsIn, type Scope, scopeOf } from './query-scope.ts';
 import { queryCharge, readCharge, roundCharge } from './request-charge.ts';
 import { type CompiledQuery, compile } from './sql/index.ts';
 import {
@@ -22,19 +24,11 @@ import {
 
 const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 
-/** The part of a container that a feed or a query addresses. */
-interface Scope {
-  readonly ranges: readonly PhysicalPartition[];
-  /** Canonical text of a full partition key. */
-  readonly keyText: string | undefined;
-  includes(revision: Revision): boolean;
-}
-
 /** `GET /docs`: all items, or with `A-IM` the change feed. */
 export function readFeedRoute(context: ItemContext, entry: ContainerEntry, request: WireRequest): WireReply {
   const mode = header(request, 'a-im');
   if (mode !== undefined) return changeFeedRoute(context, entry, request, /full-fidelity/i.test(mode));
-  const scope = scopeOf(entry, request, context.strictSplit);
+  const scope = scopeOf(entry.container, request, context.strictSplit);
   admit(context, scope.ranges);
   return scanPage(entry, request, scope, undefined);
 }
@@ -46,7 +40,7 @@ function changeFeedRoute(
   fullFidelity: boolean,
 ): WireReply {
   const { container } = entry;
-  const scope = scopeOf(entry, request, true);
+  const scope = scopeOf(entry.container, request, true);
   const [range] = scope.ranges;
   if (range === undefined || scope.ranges.length > 1)
     throw badRequest('The change feed is read per partition key range or partition key', 1004);
@@ -71,21 +65,24 @@ function changeFeedRoute(
 export function queryRoute(context: ItemContext, entry: ContainerEntry, request: WireRequest): WireReply {
   const body = parseQuery(request);
   const query = compile(body.query);
-  if (isTrue(request, 'x-ms-cosmos-is-query-plan-request')) return json(200, planOf(query, body));
-  const scope = scopeOf(entry, request, context.strictSplit);
+  if (isTrue(request, 'x-ms-cosmos-is-query-plan-request'))
+    return json(200, planOf(entry.container, query, body));
+  const { container } = entry;
+  const equalities = query.equalities(body.parameters);
+  const scope = narrow(container, scopeOf(container, request, context.strictSplit), equalities);
   const addressesRange = header(request, 'x-ms-documentdb-partitionkeyrangeid') !== undefined;
   const addressesKey = header(request, 'x-ms-documentdb-partitionkey') !== undefined;
   if (scope.ranges.length > 1 && !addressesRange && !addressesKey && query.needsPlan)
-    throw crossPartitionQuery(planOf(query, body));
+    throw crossPartitionQuery(planOf(container, query, body));
   admit(context, scope.ranges);
   if (query.isStreaming) return scanPage(entry, request, scope, { query, body });
   return computedPage(entry, request, scope, query, body);
 }
 
-const planOf = (query: CompiledQuery, { parameters }: QueryBody): unknown => ({
+const planOf = (container: Container, query: CompiledQuery, { parameters }: QueryBody): unknown => ({
   partitionedQueryExecutionInfoVersion: 2,
   queryInfo: query.plan(parameters),
-  queryRanges: [{ min: '', max: 'FF', isMinInclusive: true, isMaxInclusive: false }],
+  queryRanges: queryRangesOf(container, query.equalities(parameters)),
 });
 
 /** Where a scan stands within a range of the hash space. Bounds, not an id: they mean something after a split. */
@@ -120,14 +117,14 @@ function scanPage(
   scan: for (const [order, range] of scope.ranges.entries()) {
     const start = positionIn(range, positions);
     if (start === undefined && range.maxExclusive <= (positions[0]?.minInclusive ?? '')) continue;
-    const revisions = scope.keyText === undefined ? range.revisions : itemsOf(entry, scope.keyText);
+    const revisions = revisionsIn(container, scope, range);
     const lsnBefore = start === undefined ? 0 : start.lsn - 1;
     let lsn = lsnBefore;
     // Results of the current LSN so far: items of one transaction share theirs.
     let seen = 0;
     last = range;
     if (filter !== undefined && start === undefined) requestCharge += queryCharge(true, 0, 0);
-    for (let at = scope.keyText === undefined ? range.after(lsnBefore) : 0; at < revisions.length; at++) {
+    for (let at = isIndexed(scope) ? 0 : range.after(lsnBefore); at < revisions.length; at++) {
       const revision = revisions[at] as Revision;
       if (revision.superseded || revision.lsn <= lsnBefore || !scope.includes(revision)) continue;
       if (container.isExpired(revision)) continue;
@@ -137,7 +134,7 @@ function scanPage(
       retrieved++;
       scannedBytes += revision.sizeBytes;
       if (filter === undefined) requestCharge += readCharge(revision.sizeBytes);
-      for (const result of resultsOf(revision, filter)) {
+      for (const result of resultsOf(revision, filter, container.nowMs)) {
         if (seen++ < skip) continue;
         if (items.length >= limit || returnedBytes >= MAX_PAGE_BYTES) {
           next = [
@@ -164,10 +161,11 @@ function scanPage(
 function resultsOf(
   revision: Revision,
   filter: { readonly query: CompiledQuery; readonly body: QueryBody } | undefined,
+  nowMs: number,
 ): readonly Buffer[] {
   if (filter === undefined) return [bodyBytes(revision)];
   return filter.query
-    .execute([parseVersion(revision)], filter.body.parameters)
+    .execute([parseVersion(revision)], filter.body.parameters, nowMs)
     .map((result) => Buffer.from(JSON.stringify(result)));
 }
 
@@ -186,12 +184,12 @@ function computedPage(
   let scannedBytes = 0;
   const documents: unknown[] = [];
   for (const range of scope.ranges)
-    for (const revision of scope.keyText === undefined ? range.revisions : itemsOf(entry, scope.keyText)) {
+    for (const revision of revisionsIn(container, scope, range)) {
       if (revision.superseded || !scope.includes(revision) || container.isExpired(revision)) continue;
       scannedBytes += revision.sizeBytes;
       documents.push(parseVersion(revision));
     }
-  const results = query.execute(documents, parameters);
+  const results = query.execute(documents, parameters, container.nowMs);
   const page = results.slice(offset, offset + pageSize(request));
   const range = scope.ranges[0] as PhysicalPartition;
   const body = feed(container.rid, 'Documents', page);
@@ -206,47 +204,6 @@ function computedPage(
       ...(offset + page.length < results.length && { 'x-ms-continuation': String(offset + page.length) }),
       ...metricsHeader(request, documents.length, scannedBytes, page.length, returnedBytes),
     },
-  };
-}
-
-const itemsOf = ({ container }: ContainerEntry, keyText: string): Revision[] =>
-  [...(container.logicalPartition(keyText)?.items.values() ?? [])].sort((a, b) => a.lsn - b.lsn);
-
-/**
- * Ranges and filter that the headers name. A range that was split stays readable for queries, as the union of what became
- * of it: the JavaScript SDK 4.9.3 never recovers from 410 in the middle of an ORDER BY. The feed gets its 410.
- */
-function scopeOf(entry: ContainerEntry, request: WireRequest, strict: boolean): Scope {
-  const { container } = entry;
-  const wireKey = header(request, 'x-ms-documentdb-partitionkey');
-  if (wireKey !== undefined) {
-    const { text, isPrefix } = container.keys.parse(wireKey);
-    const key = container.keys.hash(text);
-    if (!isPrefix)
-      return {
-        ranges: [container.rangeOf(key)],
-        keyText: text,
-        includes: ({ partition }) => partition.text === text,
-      };
-    return within(key.epk, `${key.epk}FF`, container.ranges);
-  }
-  const rangeId = header(request, 'x-ms-documentdb-partitionkeyrangeid');
-  const min = header(request, 'x-ms-start-epk');
-  const max = header(request, 'x-ms-end-epk');
-  if (rangeId === undefined) return within(min ?? '', max ?? 'FF', container.ranges);
-  const retired = container.retired.get(rangeId);
-  if (retired === undefined || strict) return within(min ?? '', max ?? 'FF', [container.rangeById(rangeId)]);
-  return within(min ?? retired.minInclusive, max ?? retired.maxExclusive, container.ranges);
-}
-
-function within(min: string, max: string, candidates: readonly PhysicalPartition[]): Scope {
-  const ranges = candidates.filter((range) => range.minInclusive < max && range.maxExclusive > min);
-  if (ranges.length === 0) throw rangeGone();
-  const whole = ranges.every((range) => range.minInclusive >= min && range.maxExclusive <= max);
-  return {
-    ranges,
-    keyText: undefined,
-    includes: whole ? () => true : ({ partition }) => partition.epk >= min && partition.epk < max,
   };
 }
 

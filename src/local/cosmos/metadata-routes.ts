@@ -159,7 +159,7 @@ export function parseQuery(request: WireRequest): QueryBody {
 
 function runQuery(request: WireRequest, resources: readonly JsonObject[]): unknown[] {
   const { query, parameters } = parseQuery(request);
-  return compile(query).execute(resources, parameters);
+  return compile(query).execute(resources, parameters, Number.NaN);
 }
 
 function requireMatch(request: WireRequest, etag: string): void {

@@ -130,7 +130,7 @@ function patch(
   const item = parseOpenSpan(openText(current));
   if (
     condition !== undefined &&
-    compile(`SELECT * ${condition}`).execute([parseVersion(current)], {}).length === 0
+    compile(`SELECT * ${condition}`).execute([parseVersion(current)], {}, container.nowMs).length === 0
   )
     throw patchConditionFailed();
   applyPatch(item, operations);

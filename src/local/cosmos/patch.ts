@@ -28,6 +28,7 @@ export function parsePatch(body: unknown): Patch {
 
 /** Applies the operations to `item` in place, in order. @throws WireError 400 naming the first that cannot be applied */
 export function applyPatch(item: JsonObject, operations: readonly PatchOperation[]): void {
+  const { id } = item;
   operations.forEach((operation, index) => {
     try {
       applyOne(item, operation);
@@ -36,6 +37,8 @@ export function applyPatch(item: JsonObject, operations: readonly PatchOperation
       throw badRequest(`For Operation(${index + 1}): ${error.message}`);
     }
   });
+  // An item is found by its id: a patch would leave it under the old one.
+  if (item['id'] !== id) throw badRequest("A patch cannot change the 'id' of an item");
 }
 
 function applyOne(item: JsonObject, operation: PatchOperation): void {

@@ -1,10 +1,16 @@
 import { throttled } from './errors.ts';
 
-/** What one physical partition may spend: Azure resets the number every second and admits a request while any is left. */
+/**
+ * What one physical partition may spend: Azure resets the number every second and admits a request while any is left. What
+ * the last one spends beyond it is missing in the next second, so that the average is what was provisioned.
+ */
 export class Budget {
   /** Request units per second; Infinity switches throttling off. */
   limit: number;
   #second = Number.NEGATIVE_INFINITY;
+  /** Spent in this second, and what earlier ones spent too much. */
+  #used = 0;
+  /** Spent in this second and in the one before. */
   #spent = 0;
   #spentBefore = 0;
   #total = 0;
@@ -17,16 +23,19 @@ export class Budget {
   /**
    * Starts an operation at monotonic time `nowMs`. The last one admitted in a second may overdraw it.
    *
-   * @throws WireError 429 with the remainder of the second as the time to wait.
+   * @throws WireError 429 with the time until the budget is above zero: the remainder of the second, and whole seconds that a
+   *   large operation has used up in advance.
    */
   admit(nowMs: number): void {
     this.#roll(nowMs);
-    if (this.#spent < this.limit) return;
+    if (this.#used < this.limit) return;
     this.#throttled++;
-    throw throttled(Math.max(1, Math.ceil((this.#second + 1) * 1000 - nowMs)));
+    const seconds = Math.floor(this.#used / this.limit);
+    throw throttled(Math.max(1, Math.ceil((this.#second + seconds) * 1000 - nowMs)));
   }
 
   charge(requestUnits: number): void {
+    this.#used += requestUnits;
     this.#spent += requestUnits;
     this.#total += requestUnits;
   }
@@ -44,7 +53,9 @@ export class Budget {
   #roll(nowMs: number): void {
     const second = Math.floor(nowMs / 1000);
     if (second === this.#second) return;
-    this.#spentBefore = second === this.#second + 1 ? this.#spent : 0;
+    const elapsed = second - this.#second;
+    this.#used = Math.max(0, this.#used - elapsed * this.limit);
+    this.#spentBefore = elapsed === 1 ? this.#spent : 0;
     this.#spent = 0;
     this.#second = second;
   }

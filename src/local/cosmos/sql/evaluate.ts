@@ -1,4 +1,5 @@
 import { AGGREGATES, type Expression, type Query } from './ast.ts';
+import { CLOCK_FUNCTIONS } from './dates.ts';
 import { FUNCTIONS } from './functions.ts';
 import { SqlError } from './lexer.ts';
 import { comparable, compareValues, equal, memberOf } from './values.ts';
@@ -7,6 +8,8 @@ import { comparable, compareValues, equal, memberOf } from './values.ts';
 export interface Row {
   readonly names: Readonly<Record<string, unknown>>;
   readonly parameters: Readonly<Record<string, unknown>>;
+  /** Wall clock, milliseconds since the Unix epoch. */
+  readonly nowMs: number;
   /** Rows of the group, where aggregates look. */
   readonly group?: readonly Row[];
 }
@@ -205,6 +208,8 @@ function likeExpression(template: string, escapeCharacter: string | undefined): 
 const literal = (character: string): string => character.replace(/[\\^$.*+?()[\]{}|/]/, '\\$&');
 
 function call(name: string, args: readonly Evaluate[]): Evaluate {
+  const clock = Object.hasOwn(CLOCK_FUNCTIONS, name) ? CLOCK_FUNCTIONS[name] : undefined;
+  if (clock !== undefined) return ({ nowMs }) => clock(nowMs);
   const builtin = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
   if (builtin === undefined) throw new SqlError(`'${name}' is not a recognized built-in function name.`);
   const [first, second] = args;

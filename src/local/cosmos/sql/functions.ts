@@ -1,3 +1,4 @@
+import { DATE_FUNCTIONS } from './dates.ts';
 import { canonical, equal, isObject, typeRank } from './values.ts';
 
 /** A built-in function. Arguments of the wrong type give undefined, as in the service. */
@@ -169,12 +170,5 @@ export const FUNCTIONS: Readonly<Record<string, Builtin>> = {
   IIF: (test, yes, no) => (test === true ? yes : no),
   CHOOSE: (index, ...values) => (typeof index === 'number' ? values[index - 1] : undefined),
 
-  TIMESTAMPTODATETIME: (ms) => (typeof ms === 'number' ? dateText(ms) : undefined),
-  DATETIMETOTIMESTAMP: (value) => (typeof value === 'string' ? finite(Date.parse(value)) : undefined),
+  ...DATE_FUNCTIONS,
 };
-
-/** ISO 8601 with the seven fractional digits that the service prints. */
-function dateText(ms: number): string | undefined {
-  const date = new Date(ms);
-  return Number.isNaN(date.getTime()) ? undefined : date.toISOString().replace('Z', '0000Z');
-}

@@ -1,4 +1,5 @@
 import { isAggregate, type Query } from './ast.ts';
+import { equalitiesOf } from './equalities.ts';
 import { compileQuery } from './execute.ts';
 import { parse } from './parser.ts';
 import { planQuery, type QueryInfo } from './plan.ts';
@@ -14,8 +15,13 @@ export interface CompiledQuery {
   readonly isStreaming: boolean;
   /** @throws SqlError when no client could merge the parts */
   plan(parameters: Readonly<Record<string, unknown>>): QueryInfo;
-  /** @throws SqlError for a parameter that does not fit, as a negative TOP */
-  execute(items: readonly unknown[], parameters: Readonly<Record<string, unknown>>): unknown[];
+  /**
+   * @param nowMs wall clock, milliseconds since the Unix epoch
+   * @throws SqlError for a parameter that does not fit, as a negative TOP
+   */
+  execute(items: readonly unknown[], parameters: Readonly<Record<string, unknown>>, nowMs: number): unknown[];
+  /** Constants that properties of the container's items must equal, by path: `/tenant/id`. */
+  equalities(parameters: Readonly<Record<string, unknown>>): ReadonlyMap<string, unknown>;
 }
 
 const MAX_CACHED = 500;
@@ -34,6 +40,7 @@ export function compile(text: string): CompiledQuery {
 
 function compileParsed(query: Query): CompiledQuery {
   const run = compileQuery(query);
+  const equalities = equalitiesOf(query);
   const merges =
     isAggregate(query) ||
     query.orderBy.length > 0 ||
@@ -44,6 +51,13 @@ function compileParsed(query: Query): CompiledQuery {
     needsPlan: merges,
     isStreaming: !merges && query.sources.length > 0,
     plan: (parameters) => planQuery(query, parameters),
-    execute: (items, parameters) => run({ names: {}, parameters }, items),
+    execute: (items, parameters, nowMs) => run({ names: {}, parameters, nowMs }, items),
+    equalities: (parameters) =>
+      new Map(
+        equalities.map(({ path, value }) => [
+          path,
+          value.type === 'literal' ? value.value : parameters[value.name],
+        ]),
+      ),
   };
 }
