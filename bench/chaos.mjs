@@ -1,10 +1,10 @@
 // Seeded rounds of failure through the built CLI: `npm run chaos -- --rounds 20 --seed 1 [--json]`. Each round produces, ingests
 // and is disturbed at the same time; afterwards nothing that was acknowledged may be lost, damaged or stored twice. Round i has
 // seed + i for a seed, so that a round that fails is repeated alone with `--rounds 1 --seed <its seed>`. `--plan` only shows
-// what would happen.
+// what would happen, `--events` sets the size of a round.
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { planRound, SCENARIO_COUNT } from './chaos/plan.mjs';
+import { DEFAULT_EVENTS, planRound, SCENARIO_COUNT } from './chaos/plan.mjs';
 import { isIntact, runRound } from './chaos/round.mjs';
 
 const DIST = process.env.COSMOS_PIPE_DIST ?? 'dist';
@@ -14,14 +14,18 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: String(2 * SCENARIO_COUNT) },
     seed: { type: 'string', default: '1' },
+    events: { type: 'string', default: String(DEFAULT_EVENTS) },
     plan: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
 const rounds = integer('rounds', 1);
 const firstSeed = integer('seed', 0);
+const events = integer('events', 500);
 const { seededRandom } = await import(`../${DIST}/src/util/random.js`);
-const plans = Array.from({ length: rounds }, (_, round) => planRound(firstSeed + round, seededRandom));
+const plans = Array.from({ length: rounds }, (_, round) =>
+  planRound(firstSeed + round, events, seededRandom),
+);
 
 if (values.plan) {
   console.log(JSON.stringify(plans, null, 2));
@@ -45,7 +49,7 @@ async function run(plans) {
     failures.push({ seed: plan.seed, scenario: plan.scenario, problem, examples, folder });
     for (const text of [problem, ...(examples ?? []), `kept in ${folder}`])
       if (text) console.error(`  ${text}`);
-    console.error(`  again: npm run chaos -- --rounds 1 --seed ${plan.seed}`);
+    console.error(`  again: npm run chaos -- --rounds 1 --seed ${plan.seed} --events ${plan.events}`);
   }
   return { rounds: plans.length, seed: plans[0].seed, ...total, faults, failures };
 }

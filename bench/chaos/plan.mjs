@@ -1,7 +1,9 @@
 // What happens in one round, decided by its seed alone: the same seed gives the same round on every machine.
 
-const EVENTS = 6_000;
-const RATE_PER_SECOND = 2_500;
+export const DEFAULT_EVENTS = 6_000;
+const RATE_PER_SECOND = 1_500;
+/** Small batches, so that a share of the batches is a number of them. */
+const EVENTS_PER_BATCH = 50;
 
 /**
  * A scenario names what it is about and draws its steps. A step waits until a share of the events is stored, so that it meets
@@ -24,11 +26,11 @@ const SCENARIOS = {
   'connections reset': (draw) => [
     ...draw.times(1, 3, () => fault(draw, 'event-hubs:reset')),
     fault(draw, `event-hubs:reset=${draw.between(1, 3)}%+2s`),
-    fault(draw, `cosmos:reset=${draw.between(2, 10)}%+3s`),
+    fault(draw, `cosmos:reset=${draw.between(10, 40)}%+3s`),
   ],
   'server busy': (draw) => [
     fault(draw, `event-hubs:server-busy=${draw.between(10, 60)}%+${draw.between(1, 3)}s`),
-    fault(draw, `cosmos:unavailable=${draw.between(5, 20)}%+2s`),
+    fault(draw, `cosmos:unavailable=${draw.between(10, 40)}%+2s`),
   ],
   'slow answers': (draw) => [
     fault(draw, `cosmos:latency=${draw.between(50, 300)}ms~40ms+3s`),
@@ -36,7 +38,7 @@ const SCENARIOS = {
   ],
   'answers lost': (draw) => [
     fault(draw, `event-hubs:timeout=${draw.between(1, 2)}`),
-    fault(draw, `cosmos:timeout=${draw.between(2, 10)}%+2s`),
+    fault(draw, `cosmos:timeout=${draw.between(10, 40)}%+2s`),
     fault(draw, `cosmos:retry-with=${draw.between(2, 10)}%+2s`),
   ],
   'everything at once': (draw) => [
@@ -45,7 +47,7 @@ const SCENARIOS = {
     fault(draw, 'cosmos:split'),
     fault(draw, 'event-hubs:detach'),
     fault(draw, `cosmos:throttle=${draw.between(5, 30)}%+2s`),
-    fault(draw, `cosmos:reset=${draw.between(1, 5)}%+2s`),
+    fault(draw, `cosmos:reset=${draw.between(5, 20)}%+2s`),
     fault(draw, `event-hubs:server-busy=${draw.between(5, 20)}%+2s`),
   ],
 };
@@ -57,10 +59,11 @@ export const SCENARIO_COUNT = Object.keys(SCENARIOS).length;
 
 /**
  * @param seed seed of the round
+ * @param events size of the load; steps come at shares of it
  * @param seededRandom the project's generator
  * @returns the scenario, the load, how many ingesters share it, where they keep checkpoints, and the steps in order
  */
-export function planRound(seed, seededRandom) {
+export function planRound(seed, events, seededRandom) {
   const draw = drawer(seededRandom(seed));
   const names = Object.keys(SCENARIOS);
   const scenario = names[seed % names.length];
@@ -68,8 +71,9 @@ export function planRound(seed, seededRandom) {
   return {
     seed,
     scenario,
-    events: EVENTS,
+    events,
     ratePerSecond: RATE_PER_SECOND,
+    eventsPerBatch: EVENTS_PER_BATCH,
     keys: draw.between(20, 400),
     ingesters: TWO_INGESTERS.has(scenario) ? 2 : 1,
     checkpoints: draw.oneOf(['file:checkpoints', 'cosmos']),
@@ -90,8 +94,10 @@ function kill(target, draw) {
   };
 }
 
+/** What befalls sending comes early: producing ends before ingesting does. */
 function fault(draw, spec) {
-  return { afterShare: share(draw), fault: spec };
+  const early = spec.startsWith('event-hubs:') && spec.includes('=');
+  return { afterShare: early ? draw.below(15) / 100 : share(draw), fault: spec };
 }
 
 /** Late enough that work is under way, early enough that much of it is still to be done. */

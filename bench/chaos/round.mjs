@@ -76,6 +76,12 @@ async function disturbAndVerify(plan, processes, folder, faults) {
 
   const produced = await endOf(producer);
   if (produced.code !== 0) throw new Error(`produce exited with ${produced.code}: ${produced.stderr.trim()}`);
+  // Faults last as long as they were planned to; what is missing after that is for the verdict to say.
+  await until(
+    async () => (await stack.stored(PLACE.container)) >= plan.events,
+    STEP_TIMEOUT_MS,
+    'not everything was stored',
+  ).catch(() => {});
   await stack.countFaults();
   for (const ingester of ingesters) await ingester.stop();
   const last = await processes.result([...ingestArguments(plan), '--until-drained', '--json']);
@@ -140,11 +146,20 @@ function supervise(processes, args, owner) {
   return ingester;
 }
 
-function produceArguments({ events, keys, ratePerSecond, seed }) {
+function produceArguments({ events, eventsPerBatch, keys, ratePerSecond, seed }) {
   return [
     'produce',
     ...['--events', String(events), '--rate', `${ratePerSecond}/s`, '--keys', String(keys)],
-    ...['--seed', String(seed), '--ledger', LEDGER, '--yes', '--json'],
+    ...[
+      '--batch-size',
+      String(eventsPerBatch),
+      '--seed',
+      String(seed),
+      '--ledger',
+      LEDGER,
+      '--yes',
+      '--json',
+    ],
   ];
 }
 
