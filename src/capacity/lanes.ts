@@ -65,12 +65,14 @@ export class Lanes {
   /** Consumers read what the hub holds: as much as they, the hub's egress and the room for unsettled events allow. */
   receive(seconds: number): number {
     const { hub, ingest, load } = this.#model;
+    // A step longer than a second passes on what it reads before it ends: its room is that of all its seconds.
+    const room = ingest.maxUnsettled * Math.max(1, seconds);
     const wanted = load.hub.map(({ lanes }, group) =>
       Math.max(
         0,
         Math.min(
           this.#queued[group] as number,
-          lanes * ingest.maxUnsettled - (this.#unsettled[group] as number),
+          lanes * room - (this.#unsettled[group] as number),
           lanes * ingest.capacityPerSecond * seconds,
         ),
       ),

@@ -54,7 +54,7 @@ export interface Plan {
 }
 
 /** A plan asks for the lag of whole days, a dozen times. */
-const PLAN_STEP_MS = 60_000;
+const PLAN_STEP_MS = 64_000;
 
 /** Sizes a pipeline, explains each number, and finds the cheapest way to buy it. */
 export function plan(target: PipelineTarget, sheet: Sheet): Plan {
@@ -141,7 +141,7 @@ function figures(target: PipelineTarget, hub: HubSize, store: StoreSize, sheet: 
     {
       section: 'cosmos db',
       name: 'with skew headroom',
-      value: `${amount(store.ruPerSecond)} RU/s`,
+      value: store.possible ? `${amount(store.ruPerSecond)} RU/s` : 'not enough at any price',
       why: `the busiest partition carries ${amount(store.skew)} times its share of ${amount(target.keys)} keys`,
       sources: sources('storePartitionRu', 'storeRuStep', 'storeMinRuPerGb'),
     },

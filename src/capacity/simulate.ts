@@ -5,6 +5,7 @@ import { type ArrivalCurve, arrivalCurve, dueTimes } from './arrival-curve.ts';
 import { Lanes } from './lanes.ts';
 import type { PipelineModel } from './simulation-model.ts';
 import { createStageTrack, type StageTrack } from './stage-track.ts';
+import { wholes } from './wholes.ts';
 
 export interface Simulation {
   /** In pipeline order, in the form of a measured run. */
@@ -26,12 +27,11 @@ export interface Simulation {
   readonly stepMs: number;
 }
 
-/** Short runs show how a second's budget is spent within the second; a day is drawn in a few hundred points anyway. */
-const STEPS: readonly (readonly [upToMs: number, stepMs: number])[] = [
-  [600_000, 100],
-  [7_200_000, 1_000],
-  [Number.POSITIVE_INFINITY, 10_000],
-];
+/** Short runs show how a second's budget is spent within the second. */
+const FINE_STEP_MS = 100;
+const FINE_UP_TO_MS = 600_000;
+/** A recorder keeps an hour of seconds; its slots double for longer runs, and a step that divides them does not beat with them. */
+const SECONDS_UP_TO_MS = 4 * 3_600_000;
 /** Below this an amount of the fluid is no event. */
 const NOTHING = 1e-6;
 
@@ -59,7 +59,8 @@ export function simulate(
 }
 
 function stepFor(durationMs: number): number {
-  return STEPS.find(([upToMs]) => durationMs <= upToMs)?.[1] ?? 1_000;
+  if (durationMs <= FINE_UP_TO_MS) return FINE_STEP_MS;
+  return 1_000 * 2 ** Math.max(0, Math.ceil(Math.log2(durationMs / SECONDS_UP_TO_MS)));
 }
 
 class Run {
@@ -77,6 +78,7 @@ class Run {
   readonly #writtenDue: readonly ((finished: number) => number)[];
   readonly #readDue: readonly ((finished: number) => number)[];
   readonly #written: Float64Array;
+  readonly #wholeWrites = wholes();
   readonly #read: Float64Array;
   #unsent = 0;
   #sent = 0;
@@ -121,10 +123,10 @@ class Run {
     const due = cumulative[step] ?? total;
     this.#send(due - (step === 0 ? 0 : (cumulative[step - 1] ?? total)), seconds, endMs);
     this.#ingest.offered(this.#lanes.receive(seconds));
+    const before = this.#finished;
     this.#store(seconds, endMs);
-    const backlog = due - this.#finished;
-    if (backlog > this.#maxBacklog) this.#maxBacklog = backlog;
-    if (backlog > NOTHING * total) this.#lastWorkMs = endMs;
+    if (this.#finished - before > NOTHING) this.#lastWorkMs = endMs;
+    this.#maxBacklog = Math.max(this.#maxBacklog, due - this.#finished);
   }
 
   result(scheduleMs: number): Simulation {
@@ -197,7 +199,7 @@ class Run {
           (this.#writtenDue[group] as (n: number) => number)(this.#written[group] as number),
         );
         this.#ingest.latency(count, queuedMs);
-        this.#ru.charge('upsert', this.#rangeName(group), count * store.ruPerWrite, count);
+        this.#ru.charge('upsert', this.#rangeName(group), count * store.ruPerWrite, this.#wholeWrites(count));
         if (this.#feed === undefined && queuedMs > this.#maxQueuedMs) this.#maxQueuedMs = queuedMs;
       }
       if (changes > NOTHING) {

@@ -1,6 +1,7 @@
 import { createStageRecorder, type StageSummary } from '../metrics/stage-recorder.ts';
 import type { Clock } from '../util/clock.ts';
 import type { BaseLatency, StageName } from './simulation-model.ts';
+import { wholes } from './wholes.ts';
 
 /** Normal quantiles in the middle of ten equal parts, the last part split so that the tail is there. */
 const SPREAD: readonly (readonly [share: number, normal: number])[] = [
@@ -64,16 +65,5 @@ export function createStageTrack(name: StageName, base: BaseLatency, clock: Cloc
       }
     },
     summary: () => recorder.summary(),
-  };
-}
-
-/** Turns a stream of amounts into whole numbers with the same sum. */
-function wholes(): (amount: number) => number {
-  let carry = 1e-6;
-  return (amount) => {
-    carry += amount;
-    const count = Math.floor(carry);
-    carry -= count;
-    return count;
   };
 }

@@ -31,6 +31,12 @@ export function reportOfSimulation(
   const { ruPerSecond, ruPerWrite } = model.store;
   const ru: RuReport = {
     ...simulation.ru,
+    ranges: Object.fromEntries(
+      Object.entries(simulation.ru.ranges).map(([id, range]) => {
+        const lanes = model.load.store.find(({ name }) => name === id)?.lanes ?? 1;
+        return [id, lanes === 1 ? range : { ...range, alike: lanes }];
+      }),
+    ),
     ...(Number.isFinite(ruPerSecond) && { provisionedPerSecond: ruPerSecond }),
     perWrite: Math.round(ruPerWrite * 100) / 100,
   };

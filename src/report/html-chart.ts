@@ -30,8 +30,8 @@ export interface Axis {
   /** Logarithmic; values at or below 0 are left out. */
   readonly log?: boolean;
   readonly format: (value: number) => string;
-  /** Instead of the scale's own. */
-  readonly ticks?: readonly number[];
+  /** Where to put about `count` ticks, instead of where the scale would. */
+  readonly ticks?: (domain: readonly [number, number], count: number) => readonly number[];
 }
 
 interface Frame {
@@ -141,7 +141,8 @@ function yAxis({ y: axis }: Chart, { width, ticks }: Frame, scale: Scale): strin
 
 function xAxis({ x: axis }: Chart, { width, height, ticks }: Frame, scale: Scale): string {
   const base = height - MARGIN.bottom;
-  const labels = (axis.ticks ?? scale.ticks(ticks)).map((tick) =>
+  const domain = scale.domain() as [number, number];
+  const labels = (axis.ticks?.(domain, ticks) ?? scale.ticks(ticks)).map((tick) =>
     element(
       'text',
       { class: 'tick', x: round(scale(tick)), y: base + 15, 'text-anchor': 'middle' },

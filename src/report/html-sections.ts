@@ -4,11 +4,12 @@ import { formatCount, formatFigure, formatShare } from './format.ts';
 import { type Axis, type ChartLine, drawing, FRAMES, lineChart, MARGIN, round } from './html-chart.ts';
 import { dataTable, element, escapeHtml } from './html-markup.ts';
 import { backlogOf, coarsen, perSecond, pointsOf, ruTimeline, type Timeline } from './html-series.ts';
+import { rangeCount, singleRange } from './ranges.ts';
 import type { RunReport, RuReport } from './run-report.ts';
 
 type Color = ChartLine['color'];
 
-const TIME: Axis = { label: 'time', format: formatSeconds };
+const TIME: Axis = { label: 'time', format: formatSeconds, ticks: timeTicks };
 const RATE: Axis = { label: 'events/s', format: formatShort };
 const LATENCY: Axis = { label: 'latency, log scale', log: true, format: formatDurationMs };
 /** Rows of a data table: enough to read, few enough to scroll. */
@@ -101,7 +102,10 @@ export function latencySections(report: RunReport): string {
           label: 'percentile',
           log: true,
           format: (odds) => `${round100(100 - 100 / odds)}%`,
-          ticks: [50, 90, 99, 99.9, 99.99].map((percentile) => 100 / (100 - percentile)),
+          ticks: ([, most]) =>
+            [50, 90, 99, 99.9, 99.99]
+              .map((percentile) => 100 / (100 - percentile))
+              .filter((odds) => odds <= most),
         },
         y: LATENCY,
       }),
@@ -201,9 +205,10 @@ function heatSection(ru: RuReport): string {
   const named = Object.entries(ru.ranges).filter(([id]) => id !== '*');
   if (named.length === 0) return '';
   const busiest = named
-    .sort(([, a], [, b]) => b.requestCharge - a.requestCharge)
+    .map(([id, range]) => ({ id, range: singleRange(range) }))
+    .sort((a, b) => b.range.requestCharge - a.range.requestCharge)
     .slice(0, HEAT_ROWS)
-    .map(([id, range]) => ({
+    .map(({ id, range }) => ({
       id,
       range,
       line: coarsen(perSecond(range.requestChargeSeries, ru.intervalMs), 'max', HEAT_COLUMNS),
@@ -216,7 +221,7 @@ function heatSection(ru: RuReport): string {
   const description =
     hottest === undefined
       ? ''
-      : `The hottest range, ${hottest.id}, took ${share(hottest.range.requestCharge)}; ${share(total / named.length)} would be fair.`;
+      : `The hottest range, ${hottest.id}, took ${share(hottest.range.requestCharge)}; ${share(total / rangeCount(ru))} would be fair.`;
   const drawings = FRAMES.map(({ name, width }) => {
     const rowHeight = Math.max(6, Math.min(22, 240 / busiest.length));
     const columns = Math.max(1, ...busiest.map(({ line }) => line.values.length));
@@ -312,6 +317,22 @@ const DASHES = [undefined, 'dashed', 'dotted', 'dashed'] as const;
 function styled(name: string, points: ChartLine['points'], index: number): ChartLine {
   const dash = DASHES[index % DASHES.length];
   return { name, points, color: (index % 4) as Color, ...(dash && { dash }) };
+}
+
+const MINUTE = 60;
+const HOUR = 3_600;
+const DAY = 86_400;
+/** Distances of time that people count in, seconds. */
+const TIME_STEPS = [
+  ...[1, 2, 5, 10, 15, 30],
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * MINUTE),
+  ...[1, 2, 3, 4, 6, 12].map((hours) => hours * HOUR),
+  ...[1, 2, 5, 10, 30, 100].map((days) => days * DAY),
+];
+
+function timeTicks([, most]: readonly [number, number], count: number): number[] {
+  const step = TIME_STEPS.find((seconds) => most / seconds <= count) ?? most;
+  return Array.from({ length: Math.floor(most / step) + 1 }, (_, tick) => tick * step);
 }
 
 /** `45s`, `12:30`, `6:00h`. */

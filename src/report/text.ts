@@ -4,6 +4,7 @@ import type { Anomaly, AnomalyKind, Verdict } from '../pipeline/verify.ts';
 import { formatDurationMs } from '../util/duration.ts';
 import { formatCount, formatFigure, formatMetric, formatShare } from './format.ts';
 import { metricsOf } from './metrics.ts';
+import { rangeCount, singleRange } from './ranges.ts';
 import type { RunReport, RuReport } from './run-report.ts';
 import { formatTable } from './table.ts';
 import type { ThresholdResult } from './thresholds.ts';
@@ -162,14 +163,13 @@ function costLines({ currency, items, perHour, perMillionEvents, perMonth, price
 }
 
 /** Share of the hottest partition key range against the fair share. */
-function hottestRange({ ranges }: RuReport): string[][] {
-  const named = Object.entries(ranges).filter(([id]) => id !== '*');
+function hottestRange(ru: RuReport): string[][] {
+  const named = Object.entries(ru.ranges).filter(([id]) => id !== '*');
   const total = named.reduce((sum, [, range]) => sum + range.requestCharge, 0);
-  const hottest = Math.max(0, ...named.map(([, range]) => range.requestCharge));
-  if (named.length < 2 || total === 0) return [];
-  return [
-    ['hottest range', `${formatShare(hottest / total)} of load`, `${formatShare(1 / named.length)} is fair`],
-  ];
+  const hottest = Math.max(0, ...named.map(([, range]) => singleRange(range).requestCharge));
+  const ranges = rangeCount(ru);
+  if (ranges < 2 || total === 0) return [];
+  return [['hottest range', `${formatShare(hottest / total)} of load`, `${formatShare(1 / ranges)} is fair`]];
 }
 
 function deliveryLines(verdict: Verdict, paint: Paint): string[] {
