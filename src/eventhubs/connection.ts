@@ -103,7 +103,7 @@ function hostOf(connectionString: string): string {
 }
 
 const UNREACHABLE =
-  /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNRESET|EHOSTUNREACH|ENETUNREACH|getaddrinfo|timed out|timeout/i;
+  /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|ECONNRESET|EHOSTUNREACH|ENETUNREACH|getaddrinfo|failed to connect|timed out|timeout/i;
 const UNREACHABLE_NAMES = new Set([
   'ServiceCommunicationError',
   'ConnectionLostError',

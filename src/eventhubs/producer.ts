@@ -36,6 +36,8 @@ export interface ProducerOptions {
   /** Name of a key, for batches that must go through the SDK's public API. */
   readonly keyName: (keyIndex: number) => string;
   readonly partitionKeyName?: (keyIndex: number) => string;
+  /** Time to wait for an answer. */
+  readonly answerMs?: number;
   /** Uses the SDK's public batches only: slower, independent of its internals. */
   readonly publicApiOnly?: boolean;
 }
@@ -52,7 +54,10 @@ export async function openProducer(
   options: ProducerOptions,
 ): Promise<EventHubsProducer> {
   const connection = await eventHubsConnection(target);
-  const client = connection.producer({ retryOptions: { ...RETRY_OPTIONS, maxRetries: 0 } });
+  const { timeoutInMs = 0 } = RETRY_OPTIONS;
+  const client = connection.producer({
+    retryOptions: { ...RETRY_OPTIONS, maxRetries: 0, timeoutInMs: options.answerMs ?? timeoutInMs },
+  });
   if (options.idempotent) enableIdempotence(client);
   try {
     const partitionIds = await throughThrottling(() => client.getPartitionIds());

@@ -34,6 +34,7 @@ export async function produceShare(options: ShareOptions): Promise<ShareResult> 
   const producer = await openProducer(options.target, {
     idempotent,
     publicApiOnly: options.publicApiOnly ?? false,
+    ...(limits.answerMs === undefined ? {} : { answerMs: limits.answerMs }),
     keyName: (keyIndex) => stream?.keys.name(keyIndex) ?? '',
     partitionKeyName: (keyIndex) => stream?.partitionKeys.name(keyIndex) ?? '',
   });
@@ -43,7 +44,8 @@ export async function produceShare(options: ShareOptions): Promise<ShareResult> 
     const used = partitionsUsed(routing, partitionIds);
     const lanesEach = idempotent ? 1 : Math.max(1, Math.ceil(WANTED_LANES / used.length));
     const laneCount = used.length * lanesEach;
-    const startMicros = options.startMicros ?? clock.epochMicros() + LEAD_MICROS;
+    const startMicros =
+      (await options.agreeOnStart?.()) ?? options.startMicros ?? clock.epochMicros() + LEAD_MICROS;
     const startMs = clock.now() + (startMicros - clock.epochMicros()) / 1000;
     options.onStart?.({ partitions: partitionIds.length, startMicros });
 

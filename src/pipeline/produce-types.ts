@@ -29,6 +29,8 @@ export interface ProduceLimits {
   readonly maxLatenessMs?: number;
   /** A batch that the service keeps refusing is given up after this time. */
   readonly giveUpMs?: number;
+  /** Time to wait for the answer to one batch before it is sent again, default 15 s. */
+  readonly answerMs?: number;
   /** Time to wait for answers when interrupted. */
   readonly drainMs?: number;
 }
@@ -133,6 +135,8 @@ export interface ShareResult {
 export interface ShareOptions extends ProduceOptions {
   /** This thread makes part `index` of `count` parts of the shard. */
   readonly part?: { readonly index: number; readonly count: number };
+  /** Asked when the links are open, instead of `startMicros`: the threads of a run start together. */
+  readonly agreeOnStart?: () => Promise<number>;
   /** Lateness of taking up arrivals, microseconds. */
   readonly scheduling: Histogram;
 }

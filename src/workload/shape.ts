@@ -33,12 +33,15 @@ export interface Stage {
   readonly ratePerSecond: number;
 }
 
-/** Ramps: each stage goes in a straight line from the rate before it to its own. The first starts from `startPerSecond`. */
+/**
+ * Ramps: each stage goes in a straight line from the rate before it to its own, one of no duration jumps there. The
+ * first starts from `startPerSecond`.
+ */
 export function stages(list: readonly Stage[], startPerSecond = 0): Shape {
   return function* ramps() {
     let from = startPerSecond;
     for (const { durationMs, ratePerSecond } of list) {
-      yield segment(durationMs, from, ratePerSecond);
+      if (durationMs > 0) yield segment(durationMs, from, ratePerSecond);
       from = ratePerSecond;
     }
   };
@@ -46,7 +49,10 @@ export function stages(list: readonly Stage[], startPerSecond = 0): Shape {
 
 /** Stairs: each step holds its rate for its duration. */
 export function steps(list: readonly Stage[]): Shape {
-  return () => list.map(({ durationMs, ratePerSecond }) => segment(durationMs, ratePerSecond, ratePerSecond));
+  return () =>
+    list
+      .filter(({ durationMs }) => durationMs > 0)
+      .map(({ durationMs, ratePerSecond }) => segment(durationMs, ratePerSecond, ratePerSecond));
 }
 
 /** A base rate with one burst of `peakPerSecond` for `widthMs`, `atMs` after the start. */
@@ -144,10 +150,14 @@ function parseCall(name: string, args: string): Shape {
   if (name === 'steps') return steps(parseStages(args));
   const list = args.split(',').map((arg) => arg.trim());
   const rate = (at: number): number => parseRatePerSecond(list[at] ?? '');
-  const time = (at: number): number => parseDurationMs(list[at] ?? '');
+  const time = (at: number): number => {
+    const durationMs = parseDurationMs(list[at] ?? '');
+    if (durationMs > 0) return durationMs;
+    throw new RangeError(`the ${name} takes no time (${list[at]}), ${SHAPE_EXAMPLES}`);
+  };
   const want = (count: number): boolean => list.length === count;
   if (name === 'constant' && want(1)) return constant(rate(0));
-  if (name === 'spike' && want(4)) return spike(rate(0), rate(1), time(2), time(3));
+  if (name === 'spike' && want(4)) return spike(rate(0), rate(1), parseDurationMs(list[2] ?? ''), time(3));
   if (name === 'sine' && want(3)) return sine(rate(0), rate(1), time(2));
   if (name === 'sawtooth' && want(3)) return sawtooth(rate(0), rate(1), time(2));
   if (name === 'bursts' && want(3)) return bursts(rate(0), time(1), time(2));

@@ -1,16 +1,24 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { produceOptions } from '../../commands/produce-options.ts';
 import { type EventHubsService, startEventHubs } from '../../src/local/event-hubs/index.ts';
 import { cli, spawnCli } from '../helpers/cli.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { consumer, subscribe } from '../local/event-hubs/clients.ts';
 
 let service: EventHubsService;
 let folder: string;
 
 beforeAll(async () => {
-  service = await startEventHubs();
+  service = await startEventHubs({
+    hubs: ['telemetry', 'properties', 'one', 'threads', 'shards', 'example'].map((name) => ({
+      name,
+      partitionCount: 4,
+    })),
+  });
   folder = await mkdtemp(join(tmpdir(), 'produce-'));
 });
 
@@ -37,6 +45,7 @@ interface DryRunDocument {
   readonly estimate: {
     readonly events: number;
     readonly throughputUnits: number;
+    readonly durationMs: number;
     readonly peakPerSecond: number;
   };
   readonly curve: { readonly ratesPerSecond: readonly number[] };
@@ -66,13 +75,28 @@ async function dryRun(...flags: string[]): Promise<DryRunDocument> {
   return JSON.parse(result.stdout) as DryRunDocument;
 }
 
+/** Everything in a hub, received with the official SDK. */
+async function received(hub: string, counts: Readonly<Record<string, number>>) {
+  const client = consumer(service, { hub });
+  const partitions = Object.entries(counts).filter(([, count]) => count > 0);
+  const events = await Promise.all(
+    partitions.map(async ([id, count]) => {
+      const subscription = subscribe(client, id);
+      const all = await subscription.until(count);
+      await subscription.close();
+      return all;
+    }),
+  );
+  return events.flat();
+}
+
 const bodies = (document: DryRunDocument) =>
   document.events.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
 
 describe('sending', () => {
   it.each([
     ['--rate', '2000/s', '--duration', '200ms'],
-    ['-n', '400', '--rate', '4000/s', '--spacing', 'even'],
+    ['--events', '400', '--rate', '4000/s', '--spacing', 'even'],
     ['-n', '400', '--concurrency', '2'],
     ['-n', '400', '-c', '4', '--batch-size', '50', '--batch-bytes', '100KB', '--buffer', '4MB'],
     ['-n', '400', '-c', '4', '--idempotent'],
@@ -163,6 +187,111 @@ describe('sending', () => {
     expect(sent.reduce((sum, count) => sum + count, 0)).toBe(300);
   });
 
+  it('sends to the hub, with the connection, content type and properties that it is told', async () => {
+    const { EVENTHUB_CONNECTION_STRING: connection = '' } = service.environment;
+    await writeFile(join(folder, 'connection.txt'), connection);
+    const where = ['--event-hub', 'properties', '--event-hubs-connection-string-file', 'connection.txt'];
+    const what = [
+      '--content-type',
+      'text/x',
+      '--property',
+      'a=1',
+      '--property',
+      'who=$.DeviceId',
+      '--seed',
+      '3',
+    ];
+    const { code, stdout } = await cli(
+      ['produce', '--json', '--yes', '-n', '20', '-c', '1', ...where, ...what],
+      { cwd: folder },
+    );
+    expect(code).toBe(0);
+    const { partitions, run } = JSON.parse(stdout) as ProduceDocument;
+    const events = await received('properties', partitions);
+    expect(events.length).toBe(20);
+    for (const { contentType, partitionKey, properties } of events) {
+      expect(contentType).toBe('text/x');
+      expect(properties).toMatchObject({ a: '1', who: partitionKey, 'cp-run': run });
+    }
+  });
+
+  it('speaks TLS for WebSockets where it would speak AMQP', async () => {
+    const first: number[] = [];
+    const server = createServer((socket) => {
+      socket
+        .on('error', () => {})
+        .once('data', (bytes) => {
+          first.push(bytes[0] as number);
+          socket.destroy();
+        });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    const env = {
+      EVENTHUB_CONNECTION_STRING: `Endpoint=sb://127.0.0.1:${port};SharedAccessKeyName=n;SharedAccessKey=c2VjcmV0;UseDevelopmentEmulator=true;`,
+      EVENTHUB_NAME: 'h',
+    };
+    const codes = [
+      await cli(['produce', '-n', '1', '--yes'], { env }),
+      await cli(['produce', '-n', '1', '--yes', '--web-sockets'], { env }),
+    ].map(({ code }) => code);
+    server.close();
+    expect(codes).toEqual([3, 3]);
+    // 'A' of AMQP, then the handshake record of TLS (RFC 8446 5.1).
+    expect([...new Set(first)]).toEqual([0x41, 0x16]);
+  });
+
+  it('makes the same bytes on one thread, on two, and in two shards', async () => {
+    const same = ['-n', '600', '-c', '2', '--keys', '50', '--run-id', 'same'];
+    const when = ['--start-at', '2026-01-01T00:00:00Z'];
+    const sent = async (hub: string, ...runs: string[][]): Promise<string[]> => {
+      const counts: Record<string, number> = {};
+      for (const flags of runs) {
+        const argv = ['produce', '--yes', '--json', '--event-hub', hub, ...same, ...when, ...flags];
+        const { stderr, stdout } = await spawnCli(argv, { env: service.environment, cwd: folder }).done;
+        expect(stderr).toBe('');
+        const { partitions } = JSON.parse(stdout) as ProduceDocument;
+        for (const [id, count] of Object.entries(partitions)) counts[id] = (counts[id] ?? 0) + count;
+      }
+      return (await received(hub, counts)).map(({ body }) => JSON.stringify(body)).sort();
+    };
+    const [one, threads, shards] = await Promise.all([
+      sent('one', []),
+      sent('threads', ['--workers', '2']),
+      sent('shards', ['--shard', '0/2'], ['--shard', '1/2']),
+    ]);
+    expect(one?.length).toBe(600);
+    expect(threads).toEqual(one);
+    expect(shards).toEqual(one);
+  });
+
+  it('sends the example pipeline: shapes after each other, a mix of types, variables and faults', async () => {
+    const config = ['--config', resolve('examples/pipeline.yaml')];
+    const { curve, estimate } = await dryRun(...config);
+    expect(estimate).toMatchObject({ peakPerSecond: 2_000, durationMs: 130_000 });
+    expect(Math.max(...curve.ratesPerSecond)).toBe(2_000);
+    const document = await produce(
+      ...config,
+      '--event-hub',
+      'example',
+      '-n',
+      '500',
+      '-c',
+      '2',
+      '--rate',
+      '5000/s',
+    );
+    const events = await received('example', document.partitions);
+    expect(events.length).toBe(document.sent);
+    const types = events.map(({ body }) => ('temperature' in (body as object) ? 'reading' : 'incident'));
+    expect(new Set(types)).toEqual(new Set(['reading', 'incident']));
+    for (const { body, partitionKey, properties } of events) {
+      expect(body).toMatchObject({ deviceId: partitionKey });
+      expect(properties).toMatchObject({ schema: 'building-v1' });
+      expect(properties?.['severity']).toMatch(/^(info|warning|alarm)$/);
+    }
+  });
+
   it('uses the workload section of the pipeline file, flags first', async () => {
     await writeFile(
       join(folder, 'load.yaml'),
@@ -176,12 +305,10 @@ describe('sending', () => {
   });
 
   it('asks before it sends to anything but the local stack', async () => {
-    const result = await cli(['produce', '-n', '1'], {
+    const namespace = ['--event-hubs-namespace', 'contoso.servicebus.windows.net'];
+    const result = await cli(['produce', '-n', '1', ...namespace], {
       cwd: folder,
-      env: {
-        EVENTHUB_FULLY_QUALIFIED_NAMESPACE: 'contoso.servicebus.windows.net',
-        EVENTHUB_NAME: 'telemetry',
-      },
+      env: { EVENTHUB_NAME: 'telemetry' },
     });
     expect(result.code).toBe(2);
     expect(result.stderr).toMatch(/This needs 2 throughput units at 1,000\/s; about \$\d/);
@@ -300,6 +427,7 @@ describe('--dry-run', () => {
   it.each([
     [['--stages', 'now'], /30s:1000\/s/],
     [['--shape', 'square(1/s)'], /expected constant/],
+    [['--shape', 'bursts(5/s,1s,0s)'], /the bursts takes no time \(0s\)/],
     [['--key-distribution', 'pareto'], /expected uniform/],
     [['--size', 'huge'], /invalid size/],
     [['--shard', '3/3'], /i from 0 to n-1/],
@@ -310,4 +438,11 @@ describe('--dry-run', () => {
     expect(result.code).toBe(2);
     expect(result.stderr).toMatch(message);
   });
+});
+
+it('has a test for every flag', async () => {
+  const source = await readFile(new URL(import.meta.url), 'utf8');
+  const flags = Object.values(produceOptions).flatMap(({ flags }) => flags.match(/--[a-z-]+/g) ?? []);
+  expect(flags.length).toBeGreaterThan(40);
+  expect(flags.filter((flag) => !source.includes(`'${flag}'`))).toEqual([]);
 });

@@ -40,6 +40,7 @@ async function stored(service: EventHubsService, counts: Readonly<Record<string,
       body: body as Record<string, unknown>,
       partitionId,
       partitionKey,
+      properties,
       run: properties?.['cp-run'] as string,
       key: properties?.['cp-key'] as string,
       sequence: properties?.['cp-seq'] as number,
@@ -208,6 +209,61 @@ it('makes the whole of its shards, and the same bytes', async () => {
   const whole = await bodies([{}]);
   expect(whole.length).toBe(1_000);
   expect(await bodies([0, 1, 2].map((index) => ({ shard: { index, count: 3 } })))).toEqual(whole);
+});
+
+it('stores a batch once when its answer was lost, if it is idempotent', async () => {
+  const faults = createFaults('event-hubs', { clock, random: seededRandom(1) });
+  const service = await start({ faults });
+  const fault = faults.add('event-hubs:timeout=100%');
+  const recorder = createStageRecorder('produce', { clock });
+  const running = run(
+    service,
+    { events: 300, keys: { count: 30 } },
+    { idempotent: true, recorder, limits: { answerMs: 500, batchEvents: 100 } },
+  );
+  // Stored, and nothing of it acknowledged.
+  await eventually(() => service.stats().eventsIn > 0);
+  fault.remove();
+  const result = await running;
+  expect(result.resent).toBeGreaterThan(0);
+  expect(result).toMatchObject({ sent: 300, failed: {} });
+  const events = await stored(service, result.partitions);
+  expectOrderPerKey(events);
+  expect(service.stats().eventsIn).toBe(300);
+});
+
+it.each([{ publicApiOnly: false }, { publicApiOnly: true }])(
+  'writes properties that differ from event to event, and partition keys of their own: %j',
+  async (options) => {
+    const service = await start();
+    const result = await run(
+      service,
+      {
+        events: 40,
+        keys: { count: 4, prefix: 'd', partitionKey: 'site-$.DeviceId' },
+        properties: { plant: 'north', number: 'no. $.Sequence', who: '$.DeviceId' },
+      },
+      options,
+    );
+    const events = await stored(service, result.partitions);
+    expect(events.length).toBe(40);
+    for (const { key, partitionId, partitionKey, properties, sequence } of events) {
+      expect(partitionKey).toBe(`site-${key}`);
+      expect(partitionId).toBe(String(partitionForKey(`site-${key}`, 4)));
+      expect(properties).toMatchObject({ plant: 'north', number: `no. ${sequence}`, who: key });
+    }
+  },
+);
+
+it('refuses to spread over workers what can be read only once', async () => {
+  const service = await start();
+  async function* open(): AsyncGenerator<string> {
+    yield '{}';
+  }
+  await expect(run(service, {}, { workers: 2, source: { format: 'ndjson', open } })).rejects.toMatchObject({
+    code: 'E_USAGE',
+    message: 'events from stdin cannot be spread over workers',
+  });
 });
 
 it('streams records from a slow source without waiting for more', async () => {
