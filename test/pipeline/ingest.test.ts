@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CosmosClient } from '@azure/cosmos';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createBulkWriter } from '../../src/cosmos/bulk-writer.ts';
 import { type CosmosService, startCosmos } from '../../src/local/cosmos/index.ts';
 import { type EventHubsService, startEventHubs } from '../../src/local/event-hubs/index.ts';
 import { createRuRecorder } from '../../src/metrics/ru-recorder.ts';
@@ -10,6 +11,7 @@ import { createStageRecorder } from '../../src/metrics/stage-recorder.ts';
 import { openDeadLetterFile } from '../../src/pipeline/dead-letter-file.ts';
 import { openDeadLetter, openDeadLetterArchive } from '../../src/pipeline/dead-letter-open.ts';
 import { ingest } from '../../src/pipeline/ingest.ts';
+import { openIngestStore } from '../../src/pipeline/ingest-store.ts';
 import type { IngestOptions, IngestProgress } from '../../src/pipeline/ingest-types.ts';
 import { systemClock } from '../../src/util/clock.ts';
 import { Secret } from '../../src/util/secret.ts';
@@ -254,6 +256,38 @@ describe('ingest', () => {
     const { port } = await onHub(0, 8);
     expect(await onHub(port, 80)).toMatchObject({ received: 80 });
     expect(problems).toEqual([expect.stringContaining('4 checkpoints are of an earlier event hub')]);
+  });
+
+  it('goes on at the checkpoints after an outage that the writer gave up on', {
+    timeout: 40_000,
+  }, async () => {
+    const stop = new AbortController();
+    const { options, send, items, problems } = pipe({ signal: stop.signal });
+    const impatient: typeof openIngestStore = async (...args) => {
+      const store = await openIngestStore(...args);
+      return {
+        ...store,
+        openWriter: async ({ recorder, ...hooks }) =>
+          createBulkWriter({ ...hooks, connection: await store.connection(), giveUpMs: 200 }),
+      };
+    };
+    const { until, ...endless } = options;
+    await send(400);
+    const running = ingest(endless, impatient);
+    await eventually(async () => expect(await items()).toHaveLength(400));
+    cosmos.faults.add('cosmos:unavailable=100%');
+    try {
+      await send(400, { first: 400 });
+      await eventually(() => problems.some((line) => line.includes('continuing from the checkpoints')));
+    } finally {
+      cosmos.faults.clear();
+    }
+    await eventually(async () => expect(await items()).toHaveLength(800), 20_000);
+    stop.abort();
+    const result = await running;
+    expect(result.ended).toBe('signal');
+    expect(result.received).toBeGreaterThan(800);
+    expect(result.partitions.reduce((sum, { sequenceNumber = -1 }) => sum + sequenceNumber + 1, 0)).toBe(800);
   });
 
   it('shares the partitions between two processes and hands them over when one leaves', async () => {
