@@ -1,24 +1,23 @@
 import { findRange, midpointOf, partitionKeyRangesFor } from '../../hashing/effective-partition-key.ts';
 import type { ContainerDefinition } from './container-definition.ts';
-import { badRequest, itemExists, notFound, partitionFull, rangeGone, uniqueKeyViolated } from './errors.ts';
+import { badRequest, notFound, partitionFull, rangeGone } from './errors.ts';
 import { compileIndexingPolicy, type TermCounter } from './indexing.ts';
-import { bodyOf, type Draft, etagOf, type ItemFacts, type JsonObject, systemProperties } from './item.ts';
+import { bodyOf, type Draft, etagOf, type ItemFacts, systemProperties } from './item.ts';
 import { ItemReader, type ItemText, requireItem } from './item-text.ts';
 import { JsonCursor, type JsonSpan, parseOpenSpan, parseSpan } from './json-cursor.ts';
 import { NO_BODY, type PartitionLog, type RecordHead, RecordKind } from './log.ts';
 import {
-  appendMark,
-  bodyBytes,
   createRevision,
   type LogicalPartition,
-  moveBody,
   PhysicalPartition,
   type Revision,
   recordKey,
+  takeOver,
 } from './partition.ts';
-import { type PartitionKey, PartitionKeyReader, pathSteps, valueAt } from './partition-key.ts';
+import { type PartitionKey, PartitionKeyReader } from './partition-key.ts';
 import { documentRids } from './rid.ts';
 import { initialPartitions, requiredPartitions, type Throughput } from './throughput.ts';
+import { UniqueKeys } from './unique-keys.ts';
 
 const MAX_LOGICAL_PARTITION_BYTES = 20 * 1024 ** 3;
 
@@ -66,7 +65,7 @@ export class Container {
   readonly #counters = { sequence: 0, document: 0 };
   #lowerBounds: string[] = [];
   #terms: TermCounter;
-  #uniqueKeys: readonly (readonly (readonly string[])[])[];
+  readonly #uniqueKeys: UniqueKeys;
 
   constructor(
     identity: ContainerIdentity,
@@ -83,7 +82,7 @@ export class Container {
     this.#ridOf = documentRids(identity.rid);
     this.#terms = compileIndexingPolicy(definition.indexingPolicy);
     this.reader = new ItemReader(this.keys, this.#terms);
-    this.#uniqueKeys = uniqueKeysOf(definition);
+    this.#uniqueKeys = new UniqueKeys(definition);
   }
 
   /** Creates the partitions that the throughput asks for. */
@@ -223,7 +222,7 @@ export class Container {
       timestamp,
       sequence,
       document,
-      uniqueKeys: this.#uniqueKeys.length === 0 ? [] : this.uniqueKeysIn(parseSpan(item) as JsonObject),
+      uniqueKeys: this.#uniqueKeys.textsOf(item),
     };
   }
 
@@ -237,32 +236,23 @@ export class Container {
     return inText ?? this.#terms.changed(parseOpenSpan(before), parseSpan(after));
   }
 
-  uniqueKeysIn(item: JsonObject): string[] {
-    return this.#uniqueKeys.map(
-      (paths, index) => `${index}${JSON.stringify(paths.map((steps) => valueAt(item, steps) ?? null))}`,
-    );
-  }
-
   /** @throws WireError 409 when another item of the key has one of the draft's unique keys */
   requireUnique(key: PartitionKey, draft: Draft, pending?: ReadonlyMap<string, string | undefined>): void {
     if (draft.uniqueKeys.length === 0) return;
-    const used = this.#partitions.get(key.text)?.unique;
-    for (const unique of draft.uniqueKeys) {
-      const owner = pending?.has(unique) ? pending.get(unique) : used?.get(unique);
-      if (
-        owner !== undefined &&
-        owner !== draft.id &&
-        (pending?.has(unique) || this.find(key, owner) !== undefined)
-      )
-        throw uniqueKeyViolated();
-    }
+    const isLive = (id: string): boolean => this.find(key, id) !== undefined;
+    this.#uniqueKeys.require(draft, this.#partitions.get(key.text), pending, isLive);
   }
 
   /**
    * Stores changes of one key as one transaction: one LSN, all or nothing on disk. Readable at once, durable after
    * {@link commit}.
+   *
+   * @throws WireError 403 when the partition key has no room for more
    */
   store(key: PartitionKey, changes: readonly Change[]): Revision[] {
+    const used = this.#partitions.get(key.text)?.sizeBytes ?? 0;
+    if (used > MAX_LOGICAL_PARTITION_BYTES && changes.some((change) => 'draft' in change))
+      throw partitionFull();
     const range = this.rangeOf(key);
     const partition = this.#logical(key, range);
     const lsn = range.lsn + 1;
@@ -313,7 +303,7 @@ export class Container {
         log: this.#host.createLog(id),
       });
     }) as [PhysicalPartition, PhysicalPartition];
-    for (const child of children) this.#moveInto(child, parent, middle);
+    for (const child of children) takeOver(child, parent, this.#counters);
     this.retired.set(parent.id, { minInclusive: parent.minInclusive, maxExclusive: parent.maxExclusive });
     this.#setRanges(this.ranges.flatMap((range) => (range === parent ? children : [range])));
     this.#host.save();
@@ -364,8 +354,6 @@ export class Container {
       terms: 0,
       sizeBytes: 0,
     };
-    if (draft !== undefined && partition.sizeBytes > MAX_LOGICAL_PARTITION_BYTES) throw partitionFull();
-    if (change.kind === RecordKind.create && before !== undefined) throw itemExists();
     const { document, sequence, timestamp, ttl, terms, sizeBytes } = facts;
     const head = {
       kind: change.kind,
@@ -383,20 +371,9 @@ export class Container {
 
   #index(range: PhysicalPartition, revision: Revision, uniqueKeys?: readonly string[]): void {
     const { partition, id } = revision;
-    if (this.#uniqueKeys.length > 0) {
-      partition.unique ??= new Map();
-      const before = partition.items.get(id);
-      if (before !== undefined)
-        for (const unique of this.#storedUniqueKeys(before)) partition.unique.delete(unique);
-      for (const unique of uniqueKeys ?? (revision.length > 0 ? this.#storedUniqueKeys(revision) : []))
-        partition.unique.set(unique, id);
-    }
+    this.#uniqueKeys.index(revision, partition.items.get(id), uniqueKeys);
     range.index(revision);
     if (partition.items.size === 0) this.#partitions.delete(partition.text);
-  }
-
-  #storedUniqueKeys(revision: Revision): string[] {
-    return this.uniqueKeysIn(JSON.parse(bodyBytes(revision).toString()) as JsonObject);
   }
 
   #logical(key: PartitionKey, range: PhysicalPartition): LogicalPartition {
@@ -428,20 +405,6 @@ export class Container {
     old.remove();
   }
 
-  #moveInto(child: PhysicalPartition, parent: PhysicalPartition, middle: string): void {
-    child.lsn = parent.lsn;
-    child.trimmedLsn = parent.trimmedLsn;
-    appendMark(child.log, child, this.#counters);
-    const isLower = child.minInclusive !== middle;
-    for (const revision of parent.revisions) {
-      if (revision.partition.epk < middle !== isLower) continue;
-      moveBody(revision, child.log);
-      child.adopt(revision);
-      revision.partition.physical = child;
-    }
-    child.log.commit();
-  }
-
   #setRanges(ranges: PhysicalPartition[]): void {
     this.ranges = ranges;
     this.#lowerBounds = ranges.map((range) => range.minInclusive);
@@ -454,6 +417,3 @@ export class Container {
 }
 
 const cursorAt = ({ bytes, start }: JsonSpan): JsonCursor => new JsonCursor(bytes, start);
-
-const uniqueKeysOf = ({ uniqueKeyPolicy }: ContainerDefinition): string[][][] =>
-  uniqueKeyPolicy.uniqueKeys.map(({ paths }) => paths.map(pathSteps));

@@ -186,7 +186,7 @@ export class PhysicalPartition {
 }
 
 /** Writes down what the surviving records do not tell: counters, and how far the full-fidelity feed was trimmed. */
-export function appendMark(
+function appendMark(
   log: PartitionLog,
   { lsn, trimmedLsn }: Pick<PhysicalPartition, 'lsn' | 'trimmedLsn'>,
   { sequence, document }: Pick<RecordHead, 'sequence' | 'document'>,
@@ -199,7 +199,7 @@ export function appendMark(
 export const recordKey = (partition: LogicalPartition, id: string): string => `${partition.text}\n${id}`;
 
 /** Writes a revision into another log, and lets it refer to its bytes there. */
-export function moveBody(revision: Revision, log: PartitionLog): void {
+function moveBody(revision: Revision, log: PartitionLog): void {
   const { chunk, offset } = log.append(
     revision,
     recordKey(revision.partition, revision.id),
@@ -207,6 +207,25 @@ export function moveBody(revision: Revision, log: PartitionLog): void {
   );
   revision.chunk = chunk;
   revision.offset = offset;
+}
+
+/** Fills a partition with its half of the parent that it was split from, LSNs unchanged. */
+export function takeOver(
+  child: PhysicalPartition,
+  parent: PhysicalPartition,
+  counters: Pick<RecordHead, 'sequence' | 'document'>,
+): void {
+  child.lsn = parent.lsn;
+  child.trimmedLsn = parent.trimmedLsn;
+  appendMark(child.log, child, counters);
+  for (const revision of parent.revisions) {
+    const { epk } = revision.partition;
+    if (epk < child.minInclusive || epk >= child.maxExclusive) continue;
+    moveBody(revision, child.log);
+    child.adopt(revision);
+    revision.partition.physical = child;
+  }
+  child.log.commit();
 }
 
 export const bodyBytes = ({ chunk, offset, length }: BodyLocation): Buffer =>

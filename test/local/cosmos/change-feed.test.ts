@@ -132,6 +132,36 @@ describe('all versions and deletes feed', () => {
       { metadata: { operationType: 'delete', lsn: 3, id: 'a', partitionKey: { pk: 'p' } } },
     ]);
   });
+
+  it('shows an expired item as a delete that nobody asked for', async () => {
+    let shiftMs = 0;
+    const clock = {
+      now: () => performance.now(),
+      epochMicros: () => (Date.now() + shiftMs) * 1000,
+      sleep: async () => {},
+    };
+    const { client } = await connect({ clock });
+    const changeFeedPolicy = new ChangeFeedPolicy(ChangeFeedRetentionTimeSpan.fromMinutes(60));
+    const container = await createContainer(client, { changeFeedPolicy, defaultTtl: -1 });
+    const feed = container.items.getChangeFeedIterator({
+      changeFeedMode: ChangeFeedMode.AllVersionsAndDeletes,
+      changeFeedStartFrom: ChangeFeedStartFrom.Now(),
+    });
+    await feed.readNext();
+    await container.items.create({ id: 'brief', pk: 'p', ttl: 5 });
+    await container.items.create({ id: 'forever', pk: 'p' });
+    shiftMs = 10_000;
+    const changes: { metadata: { operationType: string } }[] = [];
+    await expect
+      .poll(async () => {
+        changes.push(...((await feed.readNext()).result as never[]));
+        return changes.length;
+      })
+      .toBe(3);
+    expect(changes[2]).toMatchObject({
+      metadata: { operationType: 'delete', timeToLiveExpired: true, id: 'brief', partitionKey: { pk: 'p' } },
+    });
+  });
 });
 
 type Step =

@@ -174,7 +174,7 @@ describe('items', () => {
     expect(fits.statusCode).toBe(201);
   });
 
-  it('expires items by ttl and tells the full feed so', async () => {
+  it('expires items by ttl, the default or their own', async () => {
     let shiftMs = 0;
     const clock = {
       now: () => performance.now(),
