@@ -1,6 +1,7 @@
 import type { OptionValues } from '../src/cli/command.ts';
 import {
   cosmosOptions,
+  eventGridOptions,
   eventHubsOptions,
   opt,
   redisOptions,
@@ -124,6 +125,7 @@ export const options = {
   ...cosmosOptions,
   ...eventHubsOptions,
   ...redisOptions,
+  ...eventGridOptions,
 };
 
 export type Values = OptionValues<typeof options>;

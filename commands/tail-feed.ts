@@ -56,7 +56,8 @@ async function tail(values: Values, context: CommandContext): Promise<ExitCode> 
     const startedAt = clock.now();
     const print = printer(terminal);
     try {
-      for (const name of sinkNames(values)) sinks.push(await openSink(name, values, context, print));
+      for (const name of sinkNames(values))
+        sinks.push(await openSink(name, values, context, connection, print));
       const result = values.processor
         ? await share(values.processor, values, context, connection, local, sinks)
         : await follow(values, context, connection, sinks);
@@ -103,9 +104,10 @@ async function openSink(
   name: FeedSinkName,
   values: Values,
   context: CommandContext,
+  connection: CosmosConnection,
   print: (text: string) => Promise<void>,
 ): Promise<FeedSink> {
-  const { targets } = context;
+  const { clock, targets } = context;
   const sink = await openFeedSink(name, {
     format: lineFormat(values, context),
     print,
@@ -115,6 +117,12 @@ async function openSink(
     ttlMs: values.ttl,
     eventHubs: async () => present((await targets(['eventHubs'])).eventHubs),
     redis: async () => present((await targets(['redis'])).redis),
+    async eventGrid() {
+      const { readContainer } = await import('../src/cosmos/containers.ts');
+      const topic = present((await targets(['eventGrid'])).eventGrid);
+      return { topic, cosmos: connection.target, rid: (await readContainer(connection)).rid };
+    },
+    clock,
   });
   return name === 'stdout' ? sink : announced(sink, context);
 }

@@ -1,8 +1,10 @@
-import type { EventHubsTarget, RedisTarget } from '../config/targets.ts';
+import type { CosmosTarget, EventGridTarget, EventHubsTarget, RedisTarget } from '../config/targets.ts';
 import type { FeedChange, FeedPage } from '../cosmos/change-feed/types.ts';
+import type { Clock } from '../util/clock.ts';
+import { seededRandom } from '../util/random.ts';
 import type { FeedSink } from './feed-sink.ts';
 
-export const FEED_SINKS = ['stdout', 'redis', 'event-hub', 'webhook', 'exec'] as const;
+export const FEED_SINKS = ['stdout', 'redis', 'event-hub', 'event-grid', 'webhook', 'exec'] as const;
 
 export type FeedSinkName = (typeof FEED_SINKS)[number];
 
@@ -16,6 +18,13 @@ export interface FeedSinkSettings {
   readonly ttlMs: number | undefined;
   eventHubs(): Promise<EventHubsTarget>;
   redis(): Promise<RedisTarget>;
+  /** The topic, and the container that the changes are of, with its resource id. */
+  eventGrid(): Promise<{
+    readonly topic: EventGridTarget;
+    readonly cosmos: CosmosTarget;
+    readonly rid: string;
+  }>;
+  readonly clock: Clock;
 }
 
 /** Opens a sink by its name; what it needs is loaded, asked for and connected to only now. */
@@ -33,6 +42,16 @@ export async function openFeedSink(name: FeedSinkName, settings: FeedSinkSetting
     case 'event-hub': {
       const { eventHubSink } = await import('./feed-event-hub-sink.ts');
       return eventHubSink(await settings.eventHubs());
+    }
+    case 'event-grid': {
+      const { openPublisher } = await import('../eventgrid/publisher.ts');
+      const { eventGridSink } = await import('./feed-event-grid-sink.ts');
+      const { cosmos, rid, topic } = await settings.eventGrid();
+      const { clock } = settings;
+      const schema = 'cloudEvents';
+      const random = seededRandom(clock.epochMicros());
+      const publisher = await openPublisher(topic, { schema, clock, random });
+      return eventGridSink({ publisher, origin: { ...cosmos, rid }, schema, payload: 'full' });
     }
     case 'webhook': {
       const { webhookSink } = await import('./feed-webhook-sink.ts');
