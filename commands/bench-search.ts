@@ -14,6 +14,14 @@ const MAX_TRIALS = 20;
 export async function searchMax(setting: BenchSetting, plan: BenchPlan, run: string): Promise<RunReport> {
   const { context, values } = setting;
   const reports: RunReport[] = [];
+  let attempts = 0;
+  const attempt = async (ratePerSecond: number): Promise<{ report: RunReport; trial: Trial }> => {
+    attempts += 1;
+    const report = await runLoad(setting, atRate(plan, ratePerSecond, values.trial), `${run}-${attempts}`);
+    const trial = judge(ratePerSecond, report);
+    context.terminal.note(trialLine(trial, report));
+    return { report, trial };
+  };
   const search = await findMaxRate({
     startPerSecond: values.rate ?? DEFAULT_RATE / 2,
     precision: PRECISION,
@@ -21,14 +29,13 @@ export async function searchMax(setting: BenchSetting, plan: BenchPlan, run: str
     maxTrials: MAX_TRIALS,
     signal: context.signal,
     async trial(ratePerSecond) {
-      const report = await runLoad(
-        setting,
-        atRate(plan, ratePerSecond, values.trial),
-        `${run}-${reports.length + 1}`,
-      );
+      const first = await attempt(ratePerSecond);
+      // A generator that was late may have met a busy moment of the machine: that is worth a second look.
+      const { report, trial } =
+        first.trial.generatorLimited === true && !context.signal.aborted
+          ? await attempt(ratePerSecond)
+          : first;
       reports.push(report);
-      const trial = judge(ratePerSecond, report);
-      context.terminal.note(trialLine(trial, report));
       return trial;
     },
   });

@@ -52,8 +52,6 @@ const PAGE = 250;
  * of the wire; at 2,500 events/s on 7 ranges this makes requests of 18 events instead of 4 (2026-11-23).
  */
 const GATHER_MS = 50;
-/** From opening the stages to the first arrival, so that loading SDKs and opening links is not charged to the first events. */
-const SETTLE_MS = 1_500;
 /** Change feed times have a resolution of a second, and clocks differ; older changes are of other runs and skipped. */
 const START_MARGIN_MS = 5_000;
 
@@ -76,10 +74,8 @@ export async function openBenchStages(
   const checkpoints = await checkpointsAtTheEnd(eventHubs, clock);
   return {
     ...(Number.isFinite(ruPerSecond) && { provisionedRuPerSecond: ruPerSecond }),
-    produce({ recorder, signal, ledger }) {
-      const startMicros = clock.epochMicros() + SETTLE_MS * 1000;
-      options.onLoad?.(startMicros);
-      return produce({
+    produce: ({ recorder, signal, ledger }) =>
+      produce({
         target: eventHubs,
         workload: options.workload,
         run,
@@ -87,12 +83,11 @@ export async function openBenchStages(
         clock,
         signal,
         ledger,
-        startMicros,
+        onStart: ({ startMicros }) => options.onLoad?.(startMicros),
         ownThread: true,
         ...(options.producerWorkers !== undefined && { workers: options.producerWorkers }),
         ...(options.produceLimits && { limits: options.produceLimits }),
-      });
-    },
+      }),
     async ingest({ recorder, ru, signal, drainAfter }) {
       await ingest({
         eventHubs,

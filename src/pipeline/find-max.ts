@@ -36,6 +36,9 @@ export interface FindMaxResult {
   readonly trials: readonly Trial[];
 }
 
+/** When not even this part of the first rate holds, something else is wrong, and lower rates would not tell what. */
+const HOPELESS = 16;
+
 /**
  * Searches the highest rate that holds: doubles until a rate does not, halves the interval between, then repeats the rate
  * found. A rate that held once and fails a repetition becomes the new upper bound, so what is reported is what held every
@@ -69,6 +72,7 @@ export async function findMaxRate(options: FindMaxOptions): Promise<FindMaxResul
     const high = failed()?.ratePerSecond;
     const low = best();
     if (high === undefined) return low === 0 ? startPerSecond : low * 2;
+    if (low === 0 && high <= startPerSecond / HOPELESS) return undefined;
     if (high - low > precision * high && high > 1) return Math.max(1, Math.round((low + high) / 2));
     return low > 0 && runsAt(low) < confirmations ? low : undefined;
   };

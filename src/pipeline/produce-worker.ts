@@ -13,7 +13,15 @@ import type { RecordSource, ShareOptions, ShareResult } from './produce-types.ts
 export interface WorkerInput
   extends Omit<
     ShareOptions,
-    'clock' | 'recorder' | 'ledger' | 'signal' | 'scheduling' | 'onStart' | 'source' | 'target'
+    | 'clock'
+    | 'recorder'
+    | 'ledger'
+    | 'signal'
+    | 'scheduling'
+    | 'onStart'
+    | 'agreeOnStart'
+    | 'source'
+    | 'target'
   > {
   readonly target: Omit<EventHubsTarget, 'connectionString'>;
   readonly connectionString: string | undefined;
@@ -22,7 +30,12 @@ export interface WorkerInput
   readonly stageName: string;
 }
 
+/** What a thread is told: when to start, and to stop. */
+export type WorkerOrder = { readonly startMicros: number } | 'abort';
+
 export type WorkerMessage =
+  /** The links are open; the thread waits for the time to start. */
+  | { readonly type: 'ready' }
   | { readonly type: 'report'; readonly report: WorkerReport }
   | { readonly type: 'started'; readonly partitions: number }
   | { readonly type: 'result'; readonly result: ShareResult; readonly scheduling: string }
@@ -40,7 +53,13 @@ if (parentPort) await work(workerData as WorkerInput, parentPort);
 async function work(input: WorkerInput, port: NonNullable<typeof parentPort>): Promise<void> {
   const { connectionString, source, stageName, target, withLedger, ...options } = input;
   const abort = new AbortController();
-  port.on('message', () => abort.abort());
+  const started = new Promise<number>((start) => {
+    port.on('message', (order: WorkerOrder) => {
+      if (order !== 'abort') return start(order.startMicros);
+      start(systemClock.epochMicros());
+      abort.abort();
+    });
+  });
   const post = (message: WorkerMessage): void => port.postMessage(message);
   const outbox = new Outbox(stageName);
   const timer = setInterval(() => post({ type: 'report', report: outbox.take() }), REPORT_EVERY_MS);
@@ -55,6 +74,10 @@ async function work(input: WorkerInput, port: NonNullable<typeof parentPort>): P
       clock: systemClock,
       signal: abort.signal,
       scheduling,
+      agreeOnStart() {
+        post({ type: 'ready' });
+        return started;
+      },
       onStart: ({ partitions }) => post({ type: 'started', partitions }),
     });
     post({ type: 'report', report: outbox.take() });

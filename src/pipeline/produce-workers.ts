@@ -3,10 +3,12 @@ import { Histogram } from '../metrics/histogram.ts';
 import { PipeError, usageError } from '../util/errors.ts';
 import { deliver } from './produce-outbox.ts';
 import type { ProduceOptions, ShareResult } from './produce-types.ts';
-import type { WorkerInput, WorkerMessage } from './produce-worker.ts';
+import type { WorkerInput, WorkerMessage, WorkerOrder } from './produce-worker.ts';
 
-/** Time for every thread to load the SDK and open its links before the first arrival. */
+/** From here to the first arrival at least, so that those who wait for the events can open their links meanwhile. */
 const START_AHEAD_MICROS = 1_500_000;
+/** From the last thread that has its links open to the first arrival. */
+const LEAD_MICROS = 50_000;
 
 /** Spreads a run over threads. Each has its own connection and the partitions that are its share. */
 export async function produceOnWorkers(
@@ -21,17 +23,23 @@ export async function produceOnWorkers(
       'write them to a file, or pass --workers 1',
     );
   }
-  const startMicros = options.startMicros ?? clock.epochMicros() + START_AHEAD_MICROS;
+  const earliestMicros = clock.epochMicros() + START_AHEAD_MICROS;
+  let startMicros = earliestMicros;
+  let ready = 0;
   const inFlight = new Array<number>(workers).fill(0);
   let announced = false;
 
   const start = (index: number): { readonly worker: Worker; readonly result: Promise<ShareResult> } => {
     const worker = new Worker(new URL('./produce-worker.js', import.meta.url), {
-      workerData: workerInput(options, { index, count: workers }, startMicros),
+      workerData: workerInput(options, { index, count: workers }),
     });
     const result = new Promise<ShareResult>((resolve, reject) => {
       worker.on('message', (message: WorkerMessage) => {
         switch (message.type) {
+          case 'ready':
+            ready += 1;
+            if (ready === workers) startAll();
+            break;
           case 'started':
             if (!announced) onStart?.({ partitions: message.partitions, startMicros });
             announced = true;
@@ -59,10 +67,15 @@ export async function produceOnWorkers(
     return { worker, result };
   };
 
-  const started = Array.from({ length: workers }, (_, index) => start(index));
-  const abort = (): void => {
-    for (const { worker } of started) worker.postMessage('abort');
+  const tell = (order: WorkerOrder): void => {
+    for (const { worker } of started) worker.postMessage(order);
   };
+  const startAll = (): void => {
+    startMicros = options.startMicros ?? Math.max(earliestMicros, clock.epochMicros() + LEAD_MICROS);
+    tell({ startMicros });
+  };
+  const started = Array.from({ length: workers }, (_, index) => start(index));
+  const abort = (): void => tell('abort');
   if (signal?.aborted) abort();
   signal?.addEventListener('abort', abort, { once: true });
   try {
@@ -76,12 +89,12 @@ export async function produceOnWorkers(
 function workerInput(
   options: ProduceOptions,
   part: { readonly index: number; readonly count: number },
-  startMicros: number,
 ): WorkerInput {
   const {
     clock: _clock,
     ledger,
     onStart: _onStart,
+    startMicros: _startMicros,
     recorder,
     signal: _signal,
     source,
@@ -93,7 +106,6 @@ function workerInput(
   return {
     ...rest,
     part,
-    startMicros,
     target: publicTarget,
     connectionString: connectionString?.reveal(),
     source: source
