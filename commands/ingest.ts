@@ -19,10 +19,13 @@ import { openIngestStore } from '../src/pipeline/ingest-store.ts';
 import type { IngestOptions, IngestProgress } from '../src/pipeline/ingest-types.ts';
 import { ingestWithWorkers } from '../src/pipeline/ingest-workers.ts';
 import type { MappingOptions } from '../src/pipeline/mapping.ts';
+import { startTelemetry } from '../src/pipeline/telemetry.ts';
 import { formatCount } from '../src/report/format.ts';
 import { formatTable } from '../src/report/table.ts';
 import { ExitCode, usageError } from '../src/util/errors.ts';
 import { seededRandom } from '../src/util/random.ts';
+import { ingestLog } from './ingest-log.ts';
+import { notifyOptions, openMilestones } from './ingest-notify.ts';
 import {
   heartbeatLine,
   latencyText,
@@ -189,6 +192,12 @@ const options = {
     fallback: '127.0.0.1',
     ...operation,
   }),
+  logFormat: opt.choice(['text', 'json'], {
+    flags: '--log-format <format>',
+    description: 'text, or json: one object per line on stderr, for log collectors',
+    fallback: 'text',
+    ...operation,
+  }),
   workers: opt.integer({
     flags: '--workers <n>',
     description: 'worker threads that share the partitions',
@@ -200,6 +209,7 @@ const options = {
     description: 'name of this process among the owners, unique (default: ingest-<random>)',
     ...operation,
   }),
+  ...notifyOptions,
 };
 
 type Values = OptionValues<typeof options>;
@@ -246,7 +256,12 @@ async function runIngest(values: Values, context: CommandContext): Promise<ExitC
     values.owner ?? `ingest-${seededRandom(clock.epochMicros()).uint32().toString(16).slice(0, 4)}`;
   const recorder = createStageRecorder('ingest', { clock });
   const ru = createRuRecorder({ clock });
-  terminal.note(headline(values, eventHubs, cosmos));
+  const log = ingestLog(terminal, values.logFormat, clock);
+  log.info(
+    'starting',
+    { ownerId, eventHub: eventHubs.eventHub, database: cosmos.database, container: cosmos.container },
+    headline(values, eventHubs, cosmos),
+  );
 
   const deadLetter = await openDeadLetter(parseDeadLetterSpec(atHome(values.deadLetter, context)), {
     cosmos,
@@ -256,15 +271,22 @@ async function runIngest(values: Values, context: CommandContext): Promise<ExitC
     values.healthPort === undefined
       ? undefined
       : await startHealthServer({ host: values.healthHost, port: values.healthPort, now: () => clock.now() });
-  if (health !== undefined) terminal.note(`health and metrics on http://${values.healthHost}:${health.port}`);
+  if (health !== undefined) log.info(`health and metrics on http://${values.healthHost}:${health.port}`);
+  const telemetry = await startTelemetry(context.env, eventHubs.eventHub, log.warn);
 
+  const milestones = await openMilestones(values, context, { ownerId, cosmos, recorder, ru });
+  milestones?.started();
   const meter = rateMeter();
   let latest: { progress: IngestProgress; rates: ProgressRates } | undefined;
-  const view = startLiveView(terminal, {
-    clock,
-    frame: () => (latest ? progressLines(latest.progress, latest.rates, latencyText(recent(recorder))) : []),
-    heartbeat: () => (latest ? heartbeatLine(latest.progress, latest.rates) : 'connecting'),
-  });
+  const view =
+    values.logFormat === 'json'
+      ? { stop: () => {} }
+      : startLiveView(terminal, {
+          clock,
+          frame: () =>
+            latest ? progressLines(latest.progress, latest.rates, latencyText(recent(recorder))) : [],
+          heartbeat: () => (latest ? heartbeatLine(latest.progress, latest.rates) : 'connecting'),
+        });
   try {
     const result = await ingestWithWorkers(
       {
@@ -276,22 +298,33 @@ async function runIngest(values: Values, context: CommandContext): Promise<ExitC
         onProgress: (progress) => {
           latest = { progress, rates: meter(progress) };
           health?.update(progress);
+          milestones?.progress(progress);
+          telemetry?.update(progress);
+          log.progress(progress);
         },
-        onProblem: (message) => terminal.note(`warning: ${message}`),
+        ...(telemetry === undefined ? {} : { onPage: telemetry.page }),
+        onProblem: log.warn,
       },
       values.workers,
     );
     view.stop();
+    log.ended(result);
+    milestones?.completed(result);
     const stage = recorder.summary();
     terminal.result(
       { ownerId, ...result, stage, ru: ru.summary() },
       summaryText(result, stage.serviceTime, stage.throttled, resumeCommand(values)),
     );
     return context.signal.aborted ? ExitCode.Interrupted : undefined;
+  } catch (error) {
+    milestones?.failed(error);
+    throw error;
   } finally {
     view.stop();
+    await milestones?.close();
     await health?.close();
     await deadLetter.close();
+    await telemetry?.close();
   }
 }
 

@@ -18,7 +18,7 @@ const MAY_IMPORT: Readonly<Record<string, Rule>> = {
   'src/cli': { folders: ['src/config', 'src/util'], packages: ['commander', 'ora', 'cli-table3'] },
   'src/pipeline': {
     folders: ['src/eventhubs', 'src/cosmos', 'src/cache', 'src/eventgrid', 'src/workload', ...CLIENT_BASE],
-    packages: ['ajv', 'ajv-formats', '@opentelemetry/api'],
+    packages: ['ajv', 'ajv-formats', '@opentelemetry/sdk-node'],
   },
   'src/report': {
     folders: ['src/pipeline', 'src/capacity', ...CLIENT_BASE],

@@ -73,6 +73,17 @@ export class Terminal {
     if (!this.json && !this.quiet) this.#write(this.#options.streams.stderr, text);
   }
 
+  /** One line for log collectors, also with `--json`. `fields` follow time, level and message. */
+  log(level: 'info' | 'warn', message: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    const line = JSON.stringify({
+      time: new Date().toISOString(),
+      level,
+      message: redact(message),
+      ...fields,
+    });
+    this.#options.streams.stderr.write(`${line}\n`);
+  }
+
   error(text: string): void {
     this.#write(this.#options.streams.stderr, redact(text));
   }

@@ -40,6 +40,8 @@ export interface PartitionEnvironment {
   readonly checkpointEvents: number;
   readonly checkpointIntervalMs: number;
   readonly maxUnsettled: number;
+  /** Told of every page; what it returns is called when everything up to the end of the page is durable. */
+  readonly onPage?: ((partitionId: string, events: readonly ReceivedEvent[]) => () => void) | undefined;
 }
 
 /** Two checkpoints of one partition are at least this far apart, however fast events come. */
@@ -59,6 +61,7 @@ export class IngestPartition {
   #unanswered = 0;
   #state: 'open' | 'closing' = 'open';
   #page: Promise<void> = Promise.resolve();
+  readonly #openPages: { readonly lastSequenceNumber: number; readonly finished: () => void }[] = [];
   #wake: (() => void)[] = [];
   #saved: DurablePosition | undefined;
   #savedAt: number;
@@ -92,6 +95,10 @@ export class IngestPartition {
 
   /** Takes a page; resolves when everything of it is on its way and there is room for the next. */
   page(events: readonly ReceivedEvent[]): Promise<void> {
+    const finished = this.#environment.onPage?.(this.partitionId, events);
+    const last = events.at(-1);
+    if (finished !== undefined && last !== undefined)
+      this.#openPages.push({ lastSequenceNumber: last.sequenceNumber, finished });
     this.#page = this.#takePage(events);
     return this.#page;
   }
@@ -102,6 +109,7 @@ export class IngestPartition {
     this.#notify();
     await this.#page;
     while (this.#unanswered > 0) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    this.#finishPages(Number.POSITIVE_INFINITY);
     await this.#saving;
     await this.#save();
   }
@@ -240,8 +248,16 @@ export class IngestPartition {
   }
 
   #durableNow(ticket: number): void {
-    this.#sinceSaved += this.#tracker.settle(ticket);
+    const moved = this.#tracker.settle(ticket);
+    this.#sinceSaved += moved;
+    if (moved > 0 && this.#openPages.length > 0)
+      this.#finishPages(this.#tracker.durable?.sequenceNumber ?? -1);
     this.#answered();
+  }
+
+  #finishPages(durable: number): void {
+    while (this.#openPages[0] !== undefined && this.#openPages[0].lastSequenceNumber <= durable)
+      this.#openPages.shift()?.finished();
   }
 
   #answered(): void {

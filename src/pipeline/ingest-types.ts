@@ -2,6 +2,7 @@ import type { CosmosTarget, EventHubsTarget } from '../config/targets.ts';
 import type { ContainerSpec } from '../cosmos/containers.ts';
 import type { WriterSnapshot } from '../cosmos/write-operation.ts';
 import type { StartFrom } from '../eventhubs/processor-position.ts';
+import type { ReceivedEvent } from '../eventhubs/received-event.ts';
 import type { RuRecorder, StageRecorder } from '../metrics/types.ts';
 import type { Clock } from '../util/clock.ts';
 import type { CheckpointSpec } from './checkpoint-open.ts';
@@ -60,6 +61,11 @@ export interface IngestOptions {
   readonly ownerId: string;
   /** Called about once a second. */
   readonly onProgress?: (progress: IngestProgress) => void;
+  /**
+   * Told of every page; what it returns is called when everything up to the end of the page is durable. Not called for pages
+   * that worker threads receive.
+   */
+  readonly onPage?: (partitionId: string, events: readonly ReceivedEvent[]) => () => void;
   /** Told what went wrong and is being retried, one line each. */
   readonly onProblem?: (message: string) => void;
 }

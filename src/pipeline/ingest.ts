@@ -294,6 +294,7 @@ class Session {
       checkpointEvents: limits.checkpointEvents ?? 1_000,
       checkpointIntervalMs: limits.checkpointIntervalMs ?? 5_000,
       maxUnsettled: limits.maxUnsettled ?? 50_000,
+      onPage: options.onPage,
     };
   }
 
