@@ -53,7 +53,6 @@ it('exports spans of pages and metrics of the run when OTEL_* asks for it', { ti
   const { code } = await ingest('traced', {
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
-    OTEL_METRICS_EXPORTER: 'otlp',
   });
   expect(code).toBe(0);
   const texts = (path: string) =>

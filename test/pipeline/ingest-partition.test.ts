@@ -247,4 +247,18 @@ describe('IngestPartition', () => {
     await p.close();
     expect(saved).toEqual([0]);
   });
+
+  it('says of every page when everything up to its end is durable', async () => {
+    const finished: number[] = [];
+    const { partition: subject, settle } = await partition({
+      onPage: (_, events) => () => finished.push(events.at(-1)?.sequenceNumber ?? -1),
+    });
+    await subject.page([event(0), event(1)]);
+    await subject.page([event(2)]);
+    settle(2);
+    settle(1);
+    expect(finished).toEqual([]);
+    settle(0);
+    expect(finished).toEqual([1, 2]);
+  });
 });
