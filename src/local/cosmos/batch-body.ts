@@ -3,7 +3,7 @@ import type { ItemReader } from './item-text.ts';
 import { type JsonCursor, parseSpan } from './json-cursor.ts';
 import type { ItemOperation } from './operations.ts';
 
-export const MAX_BATCH_OPERATIONS = 100;
+const MAX_BATCH_OPERATIONS = 100;
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
@@ -12,6 +12,15 @@ const OPEN_BRACKET = 0x5b;
 const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
+
+/** What an operation may say besides its item; anything else is passed over. */
+const SHORT_PROPERTIES: ReadonlySet<string> = new Set([
+  'operationType',
+  'id',
+  'partitionKey',
+  'ifMatch',
+  'ifNoneMatch',
+]);
 
 export interface BatchOperation extends ItemOperation {
   /** JSON text from the SDKs' bulk, an array from hand-written clients. */
@@ -48,10 +57,11 @@ function parseOperation(cursor: JsonCursor, reader: ItemReader): BatchOperation 
     cursor.peek();
     const name = cursor.text();
     cursor.expect(COLON);
-    if (cursor.peek() === QUOTE) operation[name] = cursor.text();
+    if (name === 'resourceBody') operation[name] = reader.read(cursor);
+    else if (cursor.peek() === QUOTE && SHORT_PROPERTIES.has(name)) operation[name] = cursor.text();
     else {
       const value = reader.read(cursor);
-      operation[name] = name === 'resourceBody' ? value : parseSpan(value);
+      if (SHORT_PROPERTIES.has(name)) operation[name] = parseSpan(value);
     }
   }
   cursor.at++;

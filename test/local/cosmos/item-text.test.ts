@@ -192,14 +192,22 @@ describe('an item read from its bytes', () => {
     expect(() => requireItem(nested(129))).toThrow('128 levels');
   });
 
+  it('is no item when it is no object, in a batch too', () => {
+    const body =
+      '[{"operationType":"Create","resourceBody":"text"},{"operationType":"Create","resourceBody":[]}]';
+    for (const { resourceBody } of readBatch(new JsonCursor(Buffer.from(body)), reader('/pk')))
+      expect(() => requireItem(resourceBody)).toThrow('an item must be a JSON object');
+  });
+
   it('stands in a batch at its place', () => {
     const body =
       '[{"operationType":"Upsert","partitionKey":"[\\"p\\"]","resourceBody":{"id":"a","pk":"p"}}, ' +
-      '{"id":"b", "operationType":"Patch","partitionKey":["q"],"resourceBody":[{"op":"remove"}], "other":{"x":[1]}}]';
+      '{"id":"b", "operationType":"Patch","partitionKey":["q"],"resourceBody":[{"op":"remove"}], "other":{"x":[1]},"__proto__":{"ifMatch":"x"}}]';
     const [upsert, patch] = readBatch(new JsonCursor(Buffer.from(body)), reader('/pk'));
     expect(upsert).toMatchObject({ operationType: 'Upsert', partitionKey: '["p"]' });
     expect(upsert?.resourceBody).toMatchObject({ id: 'a', keyText: '["p"]' });
     expect(patch).toMatchObject({ operationType: 'Patch', id: 'b', partitionKey: ['q'] });
+    expect(patch?.ifMatch).toBeUndefined();
     expect(patch?.resourceBody && parseSpan(patch.resourceBody)).toEqual([{ op: 'remove' }]);
   });
 });
