@@ -29,7 +29,7 @@ export const command = defineCommand({
   examples: [
     'cosmos-pipe receive',
     'cosmos-pipe receive --secret-file code.txt --host 0.0.0.0 --no-subscribe',
-    `cosmos-pipe receive --partition-key-from '{data.tenant}' --explain-pk 1000`,
+    `cosmos-pipe receive --partition-key-from {data.tenant} --explain-pk 1000`,
     'cosmos-pipe receive --pull orders/store',
   ],
   options,

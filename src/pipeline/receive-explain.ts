@@ -46,7 +46,7 @@ export function explainText({ events, distinct, top, hot }: KeyDistribution): st
   ];
   if (hot)
     lines.push(
-      `warning: one key gets more than ${HOT_SHARE * 100}% of the events, so one partition would be hot; try --partition-key-from '{subject}' or add {hash%16}`,
+      `warning: one key gets more than ${HOT_SHARE * 100}% of the events, so one partition would be hot; try --partition-key-from {subject} or add {hash%16}`,
     );
   return lines.join('\n');
 }
