@@ -55,10 +55,15 @@ export async function openProducer(
 ): Promise<EventHubsProducer> {
   const connection = await eventHubsConnection(target);
   const { timeoutInMs = 0 } = RETRY_OPTIONS;
-  const client = connection.producer({
-    retryOptions: { ...RETRY_OPTIONS, maxRetries: 0, timeoutInMs: options.answerMs ?? timeoutInMs },
-  });
-  if (options.idempotent) enableIdempotence(client);
+  const answerMs = options.answerMs ?? timeoutInMs;
+  const connect = (): EventHubProducerClient => {
+    const made = connection.producer({
+      retryOptions: { ...RETRY_OPTIONS, maxRetries: 0, timeoutInMs: answerMs },
+    });
+    if (options.idempotent) enableIdempotence(made);
+    return made;
+  };
+  const client = connect();
   try {
     const partitionIds = await throughThrottling(() => client.getPartitionIds());
     let maxMessageBytes = Number.POSITIVE_INFINITY;
@@ -72,7 +77,7 @@ export async function openProducer(
         }
       }),
     );
-    return new Producer(connection, client, partitionIds, maxMessageBytes, options);
+    return new Producer(connection, { client, connect, answerMs }, partitionIds, maxMessageBytes, options);
   } catch (error) {
     await client.close().catch(() => {});
     throw connection.explain(error);
@@ -98,18 +103,33 @@ function enableIdempotence(client: EventHubProducerClient): void {
   (client as unknown as { _enableIdempotentRetries: boolean })._enableIdempotentRetries = true;
 }
 
+/**
+ * How many times the SDK's own limit an attempt may take. The SDK (6.0.4) waits without any limit for a connection that is
+ * closing (`waitForDisconnectedEvent` in connectionContext.ts); when that event was missed, the attempt never ends, and with
+ * no timer left Node ends the process with code 13 in the middle of the run.
+ */
+const WEDGED_AFTER = 2;
+
+interface Clients {
+  readonly client: EventHubProducerClient;
+  readonly connect: () => EventHubProducerClient;
+  readonly answerMs: number;
+}
+
 class Producer implements EventHubsProducer {
   readonly connection: EventHubsConnection;
   readonly partitionIds: readonly string[];
   readonly maxMessageBytes: number;
-  readonly #client: EventHubProducerClient;
+  readonly #connect: () => EventHubProducerClient;
+  readonly #wedgedMs: number;
+  #client: EventHubProducerClient;
   readonly #keyName: (keyIndex: number) => string;
   readonly #partitionKeyName: (keyIndex: number) => string;
   #publicApi: boolean;
 
   constructor(
     connection: EventHubsConnection,
-    client: EventHubProducerClient,
+    { client, connect, answerMs }: Clients,
     partitionIds: readonly string[],
     maxMessageBytes: number,
     options: ProducerOptions,
@@ -118,12 +138,29 @@ class Producer implements EventHubsProducer {
     this.partitionIds = partitionIds;
     this.maxMessageBytes = maxMessageBytes;
     this.#client = client;
+    this.#connect = connect;
+    this.#wedgedMs = answerMs * WEDGED_AFTER;
     this.#keyName = options.keyName;
     this.#partitionKeyName = options.partitionKeyName ?? options.keyName;
     this.#publicApi = options.publicApiOnly ?? false;
   }
 
   async send(batch: EncodedBatch): Promise<SendFailure | undefined> {
+    const client = this.#client;
+    let timer: NodeJS.Timeout | undefined;
+    const wedged = new Promise<SendFailure>((resolve) => {
+      timer = setTimeout(() => {
+        if (this.#client === client) {
+          this.#client = this.#connect();
+          client.close().catch(() => {});
+        }
+        resolve(unanswered(this.#wedgedMs));
+      }, this.#wedgedMs);
+    });
+    return Promise.race([this.#attempt(batch), wedged]).finally(() => clearTimeout(timer));
+  }
+
+  async #attempt(batch: EncodedBatch): Promise<SendFailure | undefined> {
     if (this.#publicApi) return this.#sendPublic(batch);
     const generatedBefore = batch.generated;
     try {
@@ -171,6 +208,12 @@ class Producer implements EventHubsProducer {
 function tooLarge(): SendFailure {
   const error = new RangeError('the event does not fit into a message');
   return { kind: 'tooLarge', name: 'MessageTooLargeError', outcomeUnknown: false, error };
+}
+
+/** The attempt may still go on by itself, so nobody knows its outcome and its bytes must not be used again. */
+function unanswered(ms: number): SendFailure {
+  const error = new Error(`the SDK did not end the attempt within ${ms} ms`);
+  return { kind: 'retryable', name: 'OperationTimeoutError', outcomeUnknown: true, error };
 }
 
 function isMessagingError(error: unknown): boolean {

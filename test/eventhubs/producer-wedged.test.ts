@@ -1,0 +1,41 @@
+import { EventHubProducerClient } from '@azure/event-hubs';
+import { afterEach, expect, it, vi } from 'vitest';
+import { EncodedBatch, eventEncoding } from '../../src/eventhubs/encoded-batch.ts';
+import { openProducer } from '../../src/eventhubs/producer.ts';
+import { startEventHubs } from '../../src/local/event-hubs/index.ts';
+import { Secret } from '../../src/util/secret.ts';
+
+afterEach(() => void vi.restoreAllMocks());
+
+it('gives up an attempt that the SDK never ends, and goes on with another connection', async () => {
+  const hubs = await startEventHubs();
+  const target = {
+    connectionString: new Secret(hubs.connectionString),
+    eventHub: 'telemetry',
+    consumerGroup: '$Default',
+  };
+  const producer = await openProducer(target, { answerMs: 1_000, keyName: () => 'key' });
+  const closed = vi.spyOn(EventHubProducerClient.prototype, 'close');
+  const sendBatch = vi.spyOn(EventHubProducerClient.prototype, 'sendBatch');
+  try {
+    const encoding = eventEncoding({ run: 'run', annotateKey: false, contentType: 'application/json' });
+    const batch = new EncodedBatch(encoding, 64_000, 10);
+    batch.partitionId = '0';
+    sendBatch.mockImplementationOnce(() => new Promise(() => {}));
+    expect(await producer.send(batch)).toMatchObject({ kind: 'retryable', outcomeUnknown: true });
+    expect(closed).toHaveBeenCalledTimes(1);
+    const wedged = closed.mock.contexts[0];
+    sendBatch.mockImplementationOnce(async () => {
+      throw Object.assign(new Error('busy'), {
+        name: 'ServerBusyError',
+        code: 'ServerBusyError',
+        retryable: true,
+      });
+    });
+    expect(await producer.send(batch)).toMatchObject({ kind: 'throttled' });
+    expect(sendBatch.mock.contexts[1]).not.toBe(wedged);
+  } finally {
+    await producer.close();
+    await hubs.stop();
+  }
+});
