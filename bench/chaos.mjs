@@ -36,7 +36,15 @@ if (values.plan) {
 }
 
 async function run(plans) {
-  const total = { lost: 0, corrupted: 0, duplicatedStored: 0, outOfOrder: 0, sentOutOfOrder: 0, restarts: 0 };
+  const total = {
+    lost: 0,
+    corrupted: 0,
+    duplicatedStored: 0,
+    outOfOrder: 0,
+    sentOutOfOrder: 0,
+    stalled: 0,
+    restarts: 0,
+  };
   const faults = {};
   const failures = [];
   for (const plan of plans) {
@@ -55,8 +63,8 @@ async function run(plans) {
 }
 
 function line({ seed, scenario }, found) {
-  const { lost, corrupted, duplicatedStored, outOfOrder, sentOutOfOrder, durationMs } = found;
-  const verdict = `lost ${lost}, corrupted ${corrupted}, stored twice ${duplicatedStored}, out of order ${outOfOrder} (sent so ${sentOutOfOrder})`;
+  const { lost, corrupted, duplicatedStored, outOfOrder, sentOutOfOrder, stalled, durationMs } = found;
+  const verdict = `lost ${lost}, corrupted ${corrupted}, stored twice ${duplicatedStored}, out of order ${outOfOrder} (sent so ${sentOutOfOrder})${stalled ? ', stood still' : ''}`;
   const state = isIntact(found) ? 'ok  ' : 'FAIL';
   return `${state} seed ${seed}  ${scenario.padEnd(28)} ${(durationMs / 1000).toFixed(1)}s  ${verdict}`;
 }

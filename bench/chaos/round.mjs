@@ -28,6 +28,7 @@ export async function runRound(plan, cli) {
     duplicatedStored: 0,
     outOfOrder: 0,
     sentOutOfOrder: 0,
+    stalled: 0,
     restarts: 0,
     faults: {},
   };
@@ -43,8 +44,8 @@ export async function runRound(plan, cli) {
   return found;
 }
 
-export function isIntact({ lost, corrupted, duplicatedStored, problem }) {
-  return problem === undefined && lost + corrupted + duplicatedStored === 0;
+export function isIntact({ lost, corrupted, duplicatedStored, stalled, problem }) {
+  return problem === undefined && lost + corrupted + duplicatedStored + stalled === 0;
 }
 
 async function disturbAndVerify(plan, processes, folder, faults) {
@@ -76,12 +77,15 @@ async function disturbAndVerify(plan, processes, folder, faults) {
 
   const produced = await endOf(producer);
   if (produced.code !== 0) throw new Error(`produce exited with ${produced.code}: ${produced.stderr.trim()}`);
-  // Faults last as long as they were planned to; what is missing after that is for the verdict to say.
-  await until(
+  // Faults last as long as they were planned to. Whoever has not caught up after that stands still, which is no loss yet.
+  const caughtUp = await until(
     async () => (await stack.stored(PLACE.container)) >= plan.events,
     STEP_TIMEOUT_MS,
     'not everything was stored',
-  ).catch(() => {});
+  ).then(
+    () => true,
+    () => false,
+  );
   await stack.countFaults();
   for (const ingester of ingesters) await ingester.stop();
   const last = await processes.result([...ingestArguments(plan), '--until-drained', '--json']);
@@ -102,6 +106,7 @@ async function disturbAndVerify(plan, processes, folder, faults) {
     duplicatedStored: Math.max(totals.duplicated, stored - acknowledged),
     outOfOrder: totals.outOfOrder,
     sentOutOfOrder: audited.sentOutOfOrder,
+    stalled: caughtUp ? 0 : 1,
     restarts: ingesters.reduce((sum, { restarts }) => sum + restarts, 0),
     examples: [...examples.slice(0, 5).map((example) => JSON.stringify(example)), ...audited.examples],
   };
