@@ -17,7 +17,7 @@ import { benchView } from './bench-view.ts';
 
 /** How often thresholds are looked at while the load lasts, and how long figures may settle before. */
 const WATCH_EVERY_MS = 1_000;
-const WATCH_AFTER_MS = 5_000;
+const WATCH_AFTER_MS = 3_000;
 
 /** Where and how the loads of one command run. */
 export interface BenchSetting {

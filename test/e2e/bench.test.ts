@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -91,4 +91,43 @@ it('exits with 99 and names the crossed threshold', async () => {
   ).done;
   expect(code).toBe(99);
   expect(stdout).toMatch(/✗ +sent_rate:avg>1000000\/s/);
+});
+
+it('runs a scenario of the pipeline file, with faults at their times', async () => {
+  await writeFile(
+    join(folder, 'pipeline.yaml'),
+    `scenarios:
+  mine:
+    phases:
+      - { duration: 1s, rate: 200/s }
+      - { duration: 2s, rate: 400/s, faults: ['cosmos:throttle=20%'] }
+    workload: { keys: { count: 20 } }
+    throughput: 30000
+    cache: false
+    warmup: 0s
+    thresholds: ['lost_events:count==0', 'throttled:count>0']
+`,
+  );
+  const { code, stdout, stderr } = await spawnCli(['bench', '--scenario', 'mine', '--json'], { cwd: folder })
+    .done;
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  const report = parseRunReport(JSON.parse(stdout), 'stdout');
+  expect(report.config).toMatchObject({ scenario: 'mine', faults: ['cosmos:throttle=20%@1s+2s'] });
+  expect(report.ru).toMatchObject({ provisionedPerSecond: 30_000 });
+  expect(report.verdict).toMatchObject({ ok: true });
+  expect(report.verdict?.acknowledged).toBeGreaterThan(950);
+});
+
+it('stops the load when a threshold is crossed, and says which', async () => {
+  const { code, stdout } = await spawnCli(
+    [
+      'bench',
+      ...['--events', '100000', '--rate', '200/s', '--warmup', '0s', '--no-cache'],
+      ...['--abort-on-fail', '-t', 'ingest_latency:p(50)<1us'],
+    ],
+    { cwd: folder },
+  ).done;
+  expect(code).toBe(99);
+  expect(stdout).toContain('the load was stopped when ingest_latency:p(50)<1us was crossed');
+  expect(stdout).toContain('lost 0   duplicated 0   out of order 0');
 });
