@@ -43,7 +43,7 @@ export interface Cost {
 }
 
 /** Microsoft's pricing pages count a month as 730 hours. */
-export const HOURS_PER_MONTH = 730;
+const HOURS_PER_MONTH = 730;
 
 /** Adds up a usage; `runMs` is the duration that {@link Cost.run} is for. */
 export function costOf(usage: Usage, sheet: Sheet, runMs: number): Cost {

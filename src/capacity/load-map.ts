@@ -11,7 +11,7 @@ export interface LaneGroup {
   readonly lanes: number;
   /** Part of all events that the lanes of the group carry together. */
   readonly share: number;
-  /** For reports: the number of the lane, or the numbers of the first and the last. */
+  /** For reports: the number of the lane, or that of the busiest and how many there are. */
   readonly name: string;
 }
 
@@ -138,7 +138,7 @@ function groupLanes(
     groups.push({
       lanes: members.length,
       share,
-      name: members.length === 1 ? String(first) : `${members.length} like ${first}`,
+      name: members.length === 1 ? String(first) : `${first} x${members.length}`,
     });
   };
   for (const lane of order.slice(0, single)) add([lane]);

@@ -1,5 +1,6 @@
 import type { StageSummary } from '../metrics/stage-recorder.ts';
 import { formatDurationMs } from '../util/duration.ts';
+import { rangeCount, singleRange } from './ranges.ts';
 import type { RuReport } from './run-report.ts';
 
 /** The stage that limits the pipeline, and the figures that say so. */
@@ -15,28 +16,23 @@ export interface Bottleneck {
 const BACKLOG_TOLERANCE = 0.05;
 const MIN_BACKLOG = 100;
 const THROTTLED_SHARE = 0.01;
+const FULL_SHARE = 0.9;
 
 /**
- * Names the limiting stage of a run: a stage that left a backlog while the load lasted (throttled by the service, or busy
- * itself), else the stage that adds most to the latency. `stages` are in pipeline order.
+ * Names the limiting stage of a run: a stage that was behind when the load ended, or at some time before (throttled by the
+ * service, or busy itself), else the stage that adds most to the latency. `stages` are in pipeline order.
  */
 export function findBottleneck(stages: readonly StageSummary[], ru?: RuReport): Bottleneck | undefined {
   const [source] = stages;
   if (source === undefined || source.done === 0) return undefined;
-  const backlogs = stages
-    .slice(1)
-    .map((stage, index) => backlogAtEndOfLoad(stages[index] as StageSummary, stage));
-  const worst = indexOfMax(backlogs.map(({ events }) => events));
-  const backlog = backlogs[worst];
-  const stage = stages[worst + 1];
-  if (
-    stage !== undefined &&
-    backlog !== undefined &&
-    backlog.share > BACKLOG_TOLERANCE &&
-    backlog.events > MIN_BACKLOG
-  ) {
-    const behind = `${stage.name} was ${count(backlog.events)} events behind when the load ended`;
-    if (stage.throttled > THROTTLED_SHARE * stage.done) {
+  const behindAtEnd = worstBacklog(stages, (curves) => curves.atEnd);
+  const behindOnce = behindAtEnd ?? worstBacklog(stages, (curves) => curves.greatest);
+  if (behindOnce !== undefined) {
+    const { stage, backlog } = behindOnce;
+    const when =
+      behindAtEnd === undefined ? `${formatDurationMs(backlog.atMs)} into the load` : 'when the load ended';
+    const behind = `${stage.name} was ${count(backlog.events)} events behind ${when}`;
+    if (stage.throttled > THROTTLED_SHARE * stage.done || (stage.throttled > 0 && isFull(ru))) {
       const provisioned = ru?.provisionedPerSecond;
       const budget =
         provisioned === undefined
@@ -51,7 +47,10 @@ export function findBottleneck(stages: readonly StageSummary[], ru?: RuReport): 
     return {
       stage: stage.name,
       reason: 'saturated',
-      sentence: `${behind}: it finished ${count(stage.donePerSecond)} events/s of ${count(source.donePerSecond)} sent`,
+      sentence:
+        behindAtEnd === undefined
+          ? `${behind}, and caught up later`
+          : `${behind}: it finished ${count(stage.donePerSecond)} events/s of ${count(source.donePerSecond)} sent`,
     };
   }
   return largestDelay(stages);
@@ -78,25 +77,73 @@ function largestDelay(stages: readonly StageSummary[]): Bottleneck | undefined {
   };
 }
 
-/** Events that the stage before had finished and this one had not, in the last slot in which the source was sending. */
-function backlogAtEndOfLoad(
-  before: StageSummary,
-  stage: StageSummary,
-): { readonly events: number; readonly share: number } {
-  const { done, intervalMs } = before.series;
-  const untilMs = (done.findLastIndex((count) => count > 0) + 1) * intervalMs;
-  const given = countUntil(before, untilMs);
-  const finished = countUntil(stage, untilMs + (before.startedMicros - stage.startedMicros) / 1000);
-  const events = Math.max(0, given - finished);
-  return { events, share: given === 0 ? 0 : events / given };
+/** Whether some partition key range spent what it has: a writer that backs off well is refused rarely even then. */
+function isFull(ru: RuReport | undefined): boolean {
+  if (ru?.provisionedPerSecond === undefined) return false;
+  const fairShare = ru.provisionedPerSecond / Math.max(1, rangeCount(ru));
+  return Object.values(ru.ranges).some((range) => {
+    const busiest = Math.max(0, ...singleRange(range).requestChargeSeries);
+    return (busiest * 1000) / ru.intervalMs >= FULL_SHARE * fairShare;
+  });
 }
 
-/** What a stage finished until `untilMs` after its start; the slots of a stage that worked longer may be wider. */
-function countUntil({ series: { done, intervalMs } }: StageSummary, untilMs: number): number {
-  return done.reduce((sum, count, slot) => {
-    const share = Math.min(1, Math.max(0, untilMs / intervalMs - slot));
-    return sum + count * share;
-  }, 0);
+/** Events that the stage before had finished and this one had not. */
+interface Backlog {
+  readonly events: number;
+  /** Of what the stage before finished in the whole load. */
+  readonly share: number;
+  readonly atMs: number;
+}
+
+interface BacklogCurve {
+  /** In the last slot in which the source was sending. */
+  readonly atEnd: Backlog;
+  readonly greatest: Backlog;
+}
+
+/** The stage with the greatest backlog, when that is more than work on its way. */
+function worstBacklog(
+  stages: readonly StageSummary[],
+  pick: (curve: BacklogCurve) => Backlog,
+): { readonly stage: StageSummary; readonly backlog: Backlog } | undefined {
+  const backlogs = stages
+    .slice(1)
+    .map((stage, index) => ({ stage, backlog: pick(backlogOf(stages[index] as StageSummary, stage)) }));
+  const worst = backlogs[indexOfMax(backlogs.map(({ backlog }) => backlog.events))];
+  if (worst === undefined) return undefined;
+  const { events, share } = worst.backlog;
+  return share > BACKLOG_TOLERANCE && events > MIN_BACKLOG ? worst : undefined;
+}
+
+function backlogOf(before: StageSummary, stage: StageSummary): BacklogCurve {
+  const { done, intervalMs } = before.series;
+  const slots = done.findLastIndex((finished) => finished > 0) + 1;
+  const shiftMs = (before.startedMicros - stage.startedMicros) / 1000;
+  const given = finishedBy(before);
+  const finished = finishedBy(stage);
+  const total = given(slots * intervalMs);
+  const at = (ms: number): Backlog => {
+    const events = Math.max(0, given(ms) - finished(ms + shiftMs));
+    return { events, share: total === 0 ? 0 : events / total, atMs: ms };
+  };
+  const atEnd = at(slots * intervalMs);
+  let greatest = atEnd;
+  for (let slot = 1; slot < slots; slot += 1) {
+    const backlog = at(slot * intervalMs);
+    if (backlog.events > greatest.events) greatest = backlog;
+  }
+  return { atEnd, greatest };
+}
+
+/** What a stage had finished so long after its start; stages that worked longer have wider slots. */
+function finishedBy({ series: { done, intervalMs } }: StageSummary): (ms: number) => number {
+  const sums = [0];
+  for (const finished of done) sums.push((sums.at(-1) as number) + finished);
+  return (ms) => {
+    const slots = Math.min(done.length, Math.max(0, ms / intervalMs));
+    const whole = Math.floor(slots);
+    return (sums[whole] as number) + (done[whole] ?? 0) * (slots - whole);
+  };
 }
 
 function indexOfMax(values: readonly number[]): number {

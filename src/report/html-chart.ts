@@ -46,7 +46,7 @@ export const FRAMES: readonly Frame[] = [
   { name: 'wide', width: 640, height: 260, ticks: 7 },
   { name: 'narrow', width: 330, height: 230, ticks: 4 },
 ];
-export const MARGIN = { top: 18, right: 14, bottom: 34, left: 58 } as const;
+export const MARGIN = { top: 18, right: 24, bottom: 34, left: 58 } as const;
 
 /** A chart of lines as inline SVG, with its legend. */
 export function lineChart(chart: Chart): string {

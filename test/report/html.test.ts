@@ -15,7 +15,7 @@ const COST = {
 
 describe('the HTML report', () => {
   it('is the golden file', async () => {
-    await expect(renderHtml(sampleReport({ cost: COST }))).toMatchFileSnapshot('golden/report.html');
+    await expect(renderHtml(sampleReport({ cost: COST }))).toMatchFileSnapshot('fixtures/report.html');
   });
 
   it('needs nothing from anywhere: no script, no address, and a policy that forbids both', () => {
