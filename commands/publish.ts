@@ -277,13 +277,16 @@ function resultText(
   durationMs: number,
 ): string {
   const perSecond = durationMs === 0 ? 0 : (published / durationMs) * 1000;
-  const left = Object.entries(extra).filter(
-    ([name, count]) => name !== 'read' && name !== 'run' && count !== 0,
-  );
+  const { looped = 0, reduced = 0, skipped = 0 } = extra;
+  const noted = [
+    ...(skipped ? [`${skipped} of other types left out`] : []),
+    ...(looped ? [`${looped} that came from Event Grid left out`] : []),
+    ...(reduced ? [`${reduced} too large for the item, published with their keys`] : []),
+  ];
   return [
     `published  ${formatCount(published)} events in ${formatCount(requests)} requests, ${formatBytes(sizeBytes)}`,
     `rate       ${formatCount(Math.round(perSecond))} events/s over ${formatDurationMs(durationMs)}`,
     `problems   ${formatCount(retried)} requests repeated   ${formatCount(throttled)} throttled`,
-    ...(left.length > 0 ? [`left out   ${left.map(([name, count]) => `${count} ${name}`).join('   ')}`] : []),
+    ...(noted.length > 0 ? [`notes      ${noted.join('   ')}`] : []),
   ].join('\n');
 }
