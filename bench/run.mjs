@@ -31,5 +31,6 @@ else {
   console.table(
     Object.fromEntries(document.contenders.map(({ name: contender, ...figures }) => [contender, figures])),
   );
+  if (document.paced) console.table(document.paced);
   for (const [pair, ratio] of Object.entries(document.ratios)) console.log(`${pair}: ${ratio}`);
 }

@@ -5,6 +5,7 @@ import { systemClock as clock } from '../../dist/src/util/clock.js';
 import { Secret } from '../../dist/src/util/secret.js';
 import { connectionString, eventHub, measure } from './produce-load.mjs';
 
+const workers = Number(process.env.BENCH_WORKERS ?? 1);
 const publicApiOnly = process.env.BENCH_PUBLIC_API === '1';
 
 await measure(async (events) => {
@@ -15,6 +16,7 @@ await measure(async (events) => {
     recorder: createStageRecorder('produce', { clock }),
     clock,
     publicApiOnly,
+    workers,
   });
   if (sent !== events) throw new Error(`sent ${sent} of ${events}`);
 });
