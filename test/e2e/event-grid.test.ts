@@ -127,6 +127,27 @@ describe('publish and receive', () => {
     });
   });
 
+  it('are what tail-feed can send to, beside its other sinks', async () => {
+    const before = (stack.eventGrid.stats() as Record<string, number>)['PublishSuccessCount'] ?? 0;
+    const second = await receiver('tailed', '-n', '2', '--json');
+    await writeFile(join(folder, 'two.ndjson'), '{"id":"1"}\n{"id":"2"}\n');
+    await run('publish', 'two.ndjson', '--subject', '/t/{data.id}');
+    expect((await second.done).code).toBe(0);
+    const tail = await run(
+      'tail-feed',
+      '--container',
+      'tailed',
+      '--from',
+      'beginning',
+      '--until-idle',
+      '--to',
+      'event-grid',
+    );
+    expect(tail.code).toBe(0);
+    // What `receive` stored is left out, also here.
+    expect((stack.eventGrid.stats() as Record<string, number>)['PublishSuccessCount']).toBe(before + 2);
+  });
+
   it('pull from a namespace', async () => {
     const child = start('receive', '--pull', 'orders/store', '--container', 'pulled', '-n', '2', '--json');
     const { EVENTGRID_NAMESPACE_ENDPOINT: url = '', EVENTGRID_NAMESPACE_KEY: key = '' } = stack.environment;
