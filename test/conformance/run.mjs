@@ -35,8 +35,11 @@ try {
     server: (path) => import(pathToFileURL(join(resolve(DIST), 'src', `${path}.js`)).href),
   });
 } catch (error) {
-  if (!(error instanceof Unavailable)) throw error;
-  unavailable = error.message;
+  if (error instanceof Unavailable) unavailable = error.message;
+  else
+    await suite.check('the suite itself', () => {
+      throw error;
+    });
 }
 
 const { skips, ...counts } = suite.result();
