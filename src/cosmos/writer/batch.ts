@@ -20,14 +20,15 @@ export interface BatchLimits {
 }
 
 /**
- * Takes the next request's operations from the ready keys and marks those keys busy. Keys go whole (order within a request
- * is kept by the service), unless refusals are frequent in this range: a refusal stops a request that repeats a key, so then
- * each key contributes one operation and nothing needs to stop.
+ * Takes the next request's operations from the ready keys and marks those keys busy. Every ready key contributes its share
+ * first, so that with a long queue no key waits until all operations of the others are written (and with it the checkpoint);
+ * what room is left goes to the keys that have more. Order within a request is kept by the service. While refusals are
+ * frequent in this range each key contributes one operation only: a refusal stops a request that repeats a key.
  */
 export function takeBatch(range: RangeLane, { maxOperations, maxBytes }: BatchLimits): Batch {
   const operations: Pending[] = [];
   const lanes: KeyLane[] = [];
-  const perKey = range.distinctKeys > 0 ? 1 : maxOperations;
+  const perKey = range.distinctKeys > 0 ? 1 : Math.ceil(maxOperations / range.readyKeys);
   let limit = maxOperations;
   let sizeBytes = 0;
   while (operations.length < limit && range.readyHead !== undefined) {
@@ -36,14 +37,9 @@ export function takeBatch(range: RangeLane, { maxOperations, maxBytes }: BatchLi
     const lane = shiftReady(range) as KeyLane;
     lane.state = 'busy';
     lanes.push(lane);
-    for (let taken = 0; taken < perKey && lane.head !== undefined; taken++) {
-      if (operations.length > 0 && !fits(lane.head)) break;
-      const pending = shiftPending(lane);
-      limit = Math.min(limit, pending.companyLimit);
-      sizeBytes += pending.bodyBytes + ENCODING_OVERHEAD_BYTES;
-      operations.push(pending);
-    }
+    take(lane, perKey);
   }
+  if (range.distinctKeys === 0) for (const lane of lanes) take(lane, maxOperations);
   return {
     range,
     operations,
@@ -51,6 +47,16 @@ export function takeBatch(range: RangeLane, { maxOperations, maxBytes }: BatchLi
     full: operations.length === maxOperations,
     repeatsKeys: operations.length > lanes.length,
   };
+
+  function take(lane: KeyLane, most: number): void {
+    for (let taken = 0; taken < most && lane.head !== undefined; taken++) {
+      if (operations.length > 0 && !fits(lane.head)) return;
+      const pending = shiftPending(lane);
+      limit = Math.min(limit, pending.companyLimit);
+      sizeBytes += pending.bodyBytes + ENCODING_OVERHEAD_BYTES;
+      operations.push(pending);
+    }
+  }
 
   function fits(pending: Pending): boolean {
     return (

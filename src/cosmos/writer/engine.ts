@@ -232,6 +232,8 @@ export class WriterEngine implements BulkWriter {
   async #send(batch: Batch, startedAt: number): Promise<void> {
     const { range, operations } = batch;
     const { transport, recorder } = this.#options;
+    // Otherwise a range that is out of request units refuses the whole rest one by one.
+    const continueOnError = range.distinctKeys > 0 && !batch.repeatsKeys;
     if (range.distinctKeys > 0) range.distinctKeys--;
     range.requestsInFlight++;
     range.inFlight += operations.length;
@@ -243,7 +245,7 @@ export class WriterEngine implements BulkWriter {
       rangeId: range.id,
       body: encodeBatch(operations),
       operationCount: operations.length,
-      continueOnError: !batch.repeatsKeys,
+      continueOnError,
     });
     const now = this.#clock.now();
     range.requestsInFlight--;

@@ -46,7 +46,8 @@ export interface RangeLane {
   budget: RangeBudget | undefined;
   readyHead: KeyLane | undefined;
   readyTail: KeyLane | undefined;
-  /** Operations of the ready keys. */
+  /** The ready keys, and their operations. */
+  readyKeys: number;
   readyCount: number;
   /** Operations accepted and not settled, and those of them on the wire. */
   pending: number;
@@ -82,6 +83,7 @@ export function createRangeLane(
     budget: ruPerSecond === undefined ? undefined : createRangeBudget(ruPerSecond, now),
     readyHead: undefined,
     readyTail: undefined,
+    readyKeys: 0,
     readyCount: 0,
     pending: 0,
     inFlight: 0,
@@ -107,6 +109,7 @@ export function pushReady(lane: KeyLane): void {
   if (range.readyTail === undefined) range.readyHead = lane;
   else range.readyTail.nextReady = lane;
   range.readyTail = lane;
+  range.readyKeys++;
   range.readyCount += lane.count;
 }
 
@@ -117,6 +120,7 @@ export function unshiftReady(lane: KeyLane): void {
   lane.nextReady = range.readyHead;
   range.readyHead = lane;
   range.readyTail ??= lane;
+  range.readyKeys++;
   range.readyCount += lane.count;
 }
 
@@ -126,6 +130,7 @@ export function shiftReady(range: RangeLane): KeyLane | undefined {
   range.readyHead = lane.nextReady;
   if (range.readyHead === undefined) range.readyTail = undefined;
   lane.nextReady = undefined;
+  range.readyKeys--;
   range.readyCount -= lane.count;
   return lane;
 }
