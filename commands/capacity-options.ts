@@ -1,11 +1,11 @@
 import { resolve } from 'node:path';
-import { DEFAULT_SHEET, FIGURE_NAMES, overrideSheet, type Sheet } from '../src/capacity/sheet.ts';
+import { DEFAULT_SHEET, FIGURE_NAMES, type Sheet } from '../src/capacity/sheet.ts';
 import type { PipelineTarget } from '../src/capacity/target.ts';
 import type { OptionValues } from '../src/cli/command.ts';
 import { opt } from '../src/cli/options.ts';
 import { loadPipelineFile } from '../src/config/pipeline-file.ts';
 import { measuredBy, saturatedIngestRate } from '../src/report/measured.ts';
-import { readReport } from '../src/report/read.ts';
+import type { RunReport } from '../src/report/run-report.ts';
 import { parseKeyDistribution } from '../src/workload/keys.ts';
 
 const load = { group: 'Load:' } as const;
@@ -93,7 +93,7 @@ export async function targetOf(
   own: Pick<PipelineTarget, 'ratePerSecond' | 'peak' | 'maxLagMs'>,
   cwd: string,
 ): Promise<PipelineTarget> {
-  const report = values.from === undefined ? undefined : await readReport(resolve(cwd, values.from));
+  const report = values.from === undefined ? undefined : await reportAt(resolve(cwd, values.from));
   const measured = report && measuredBy(report, values.from as string);
   const saturated = report && saturatedIngestRate(report);
   return {
@@ -111,10 +111,19 @@ export async function targetOf(
   };
 }
 
+/** The schema of a report is loaded only to read one. */
+async function reportAt(path: string): Promise<RunReport> {
+  const { readReport } = await import('../src/report/read.ts');
+  return readReport(path);
+}
+
 /** The built-in sheet, or that with what `--prices` replaces. */
 export async function sheetOf({ prices }: Values, cwd: string): Promise<Sheet> {
   if (prices === undefined) return DEFAULT_SHEET;
-  const file = await loadPipelineFile(cwd, prices);
+  const [file, { overrideSheet }] = await Promise.all([
+    loadPipelineFile(cwd, prices),
+    import('../src/capacity/sheet-file.ts'),
+  ]);
   return overrideSheet(file?.sections ?? {}, prices);
 }
 

@@ -1,7 +1,9 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
+import { DEFAULT_SHEET } from '../capacity/sheet.ts';
 import type { RuSummary } from '../metrics/ru-recorder.ts';
 import type { BenchResult } from '../pipeline/bench.ts';
 import { findBottleneck } from './bottleneck.ts';
+import { costOfRun } from './cost-of-run.ts';
 import { RUN_REPORT_VERSION, type RunEnvironment, type RunReport, type RuReport } from './run-report.ts';
 import { evaluateThresholds, type Threshold } from './thresholds.ts';
 
@@ -22,6 +24,7 @@ export function reportOfBench(result: BenchResult, context: BenchReportContext):
   const { produce } = result;
   const ru = ruReport(result.ru, result.provisionedRuPerSecond);
   const bottleneck = findBottleneck(result.stages, ru);
+  const cost = costOfRun({ durationMs: result.durationMs, stages: result.stages, ru }, DEFAULT_SHEET);
   const doubts = doubtsAbout(result);
   const report: RunReport = {
     schemaVersion: RUN_REPORT_VERSION,
@@ -46,6 +49,7 @@ export function reportOfBench(result: BenchResult, context: BenchReportContext):
     stages: result.stages,
     endToEnd: result.endToEnd,
     ru,
+    ...(cost && { cost }),
     verdict: result.verdict,
     thresholds: [],
     ...(bottleneck && { bottleneck }),
@@ -88,7 +92,7 @@ function doubtsAbout({ produce, process, interrupted }: BenchResult): string[] {
   const delayMs = process.eventLoopDelayP99Ms;
   if (delayMs > MAX_LOOP_DELAY_P99_MS)
     doubts.push(
-      `the event loop of the measuring process was delayed by ${Math.round(delayMs)} ms (p99): lower --rate or use --workers`,
+      `the event loop of the measuring process was delayed by ${Math.round(delayMs)} ms (p99): lower --rate, or let the machine do less besides`,
     );
   if (interrupted) doubts.push('the run was interrupted before its end');
   return doubts;
