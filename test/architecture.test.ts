@@ -113,7 +113,7 @@ function packageOf(specifier: string): string {
 
 function importsOf(file: string): string[] {
   const source = readFileSync(file, 'utf8');
-  return [...source.matchAll(/(?:from\s+|import\s*\(\s*|^import\s+)'([^']+)'/gm)].map(
+  return [...source.matchAll(/(?:from\s+|import\s*\(\s*|^import\s+)'([^'{}]+)'/gm)].map(
     (match) => match[1] ?? '',
   );
 }
