@@ -15,7 +15,7 @@ const basis = { group: 'Basis:' } as const;
 /** What the telemetry event of streaming-at-scale has: 29 values in the body and the id; ingest keeps its own field out. */
 const TELEMETRY_TERMS = '30';
 const TELEMETRY_BYTES = '906';
-/** Of one process of ingest on one core of the test machine with margin; docs/performance.md. */
+/** An assumption that leaves room: how fast a consumer is depends on its machine, see `npm run bench -- ingest`. */
 const CONSUMER_RATE = '10000/s';
 
 /** Options that `plan` and `simulate` share: what is to be carried, and what the figures rest on. */

@@ -105,7 +105,7 @@ export const command = defineCommand({
     'docs/capacity.md describes the model; docs/performance.md holds it against measured runs.',
   ].join('\n'),
   examples: [
-    'cosmos-pipe simulate --rate 1000000/s --duration 1d -o day.html',
+    'cosmos-pipe simulate --rate 1000000/s --duration 1d --keys 1000000 -o day.html',
     'cosmos-pipe simulate --rate 5000/s --throughput 40000 --throughput-units 5',
     "cosmos-pipe simulate --shape 'sine(1000/s,9000/s,1d)' --duration 1d --throughput 50000 -t 'e2e_latency:p(99)<10m'",
     "cosmos-pipe simulate --rate 8000/s --key-distribution 'zipf(1.2)' --from bench.json",
