@@ -8,7 +8,7 @@ export interface Observation {
   readonly sequence: number;
   /** Id of the item. */
   readonly id: string;
-  readonly intendedMicros: number | undefined;
+  readonly intendedMicros?: number | undefined;
   readonly enqueuedMs?: number | undefined;
   readonly ingestedMs?: number | undefined;
   /** Event Hubs coordinates. */
