@@ -98,6 +98,7 @@ export function openJournal(dataDir: string): {
       renameSync(draft, path);
     },
     close() {
+      if (closed) return;
       flush();
       closed = true;
       closeSync(file);

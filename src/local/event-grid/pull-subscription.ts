@@ -81,6 +81,7 @@ export function createPullSubscription(options: PullOptions): PullSubscription {
   let backlog = 0;
   let backlogBytes = 0;
   let wakeAt = Number.POSITIVE_INFINITY;
+  let wake = new AbortController();
 
   function settle(queued: QueuedEvent, reason: string | undefined): void {
     backlog--;
@@ -157,7 +158,9 @@ export function createPullSubscription(options: PullOptions): PullSubscription {
     );
     if (at >= wakeAt) return;
     wakeAt = at;
-    clock.sleep(Math.max(1, at - clock.now()), stopping.signal).then(
+    wake.abort();
+    wake = new AbortController();
+    clock.sleep(Math.max(1, at - clock.now()), wake.signal).then(
       () => {
         wakeAt = Number.POSITIVE_INFINITY;
         serve();
@@ -228,6 +231,9 @@ export function createPullSubscription(options: PullOptions): PullSubscription {
         lock.until = clock.now() + options.receiveLockDurationMs;
         locks.set(lock.token, lock);
       }),
-    stop: () => stopping.abort(),
+    stop() {
+      stopping.abort();
+      wake.abort();
+    },
   };
 }

@@ -77,6 +77,7 @@ export function createPushSubscription(options: PushOptions): PushSubscription {
   let failures = 0;
   let probationUntil = 0;
   let wakeAt = Number.POSITIVE_INFINITY;
+  let wake = new AbortController();
 
   function settle(pending: PendingEvent, reason: string | undefined): void {
     backlog--;
@@ -101,7 +102,9 @@ export function createPushSubscription(options: PushOptions): PushSubscription {
 
   function wakeUpAt(at: number): void {
     wakeAt = at;
-    clock.sleep(Math.max(0, at - clock.now()), stopping.signal).then(
+    wake.abort();
+    wake = new AbortController();
+    clock.sleep(Math.max(0, at - clock.now()), wake.signal).then(
       () => {
         wakeAt = Number.POSITIVE_INFINITY;
         pump();
@@ -193,6 +196,7 @@ export function createPushSubscription(options: PushOptions): PushSubscription {
     },
     async stop() {
       stopping.abort();
+      wake.abort();
       await Promise.all(underWay);
     },
   };

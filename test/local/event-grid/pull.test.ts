@@ -71,11 +71,11 @@ describe('the official namespaces SDK', () => {
   it('gets an event again when its lock has expired, unless it was renewed', async () => {
     const { receive, receiver, send } = await queue(
       { receiveLockDurationInSeconds: 60 },
-      { timeScale: 0.01 },
+      { timeScale: 0.02 },
     );
     await send('a', 'b');
     const [a, b] = await receive();
-    const stop = AbortSignal.timeout(1_200);
+    const stop = AbortSignal.timeout(2_000);
     const renewing = (async () => {
       while (!stop.aborted) expect((await receiver.renewEventLocks([b!.token])).failedLockTokens).toEqual([]);
     })();
