@@ -94,7 +94,7 @@ export function benchView(
         clockTime(now.elapsedMs),
         now.phase,
         `done ${formatCount(last?.done ?? 0)}, ${formatCount(rates.at(-1) ?? 0)}/s`,
-        ` backlog ${formatCount((now.stages[0]?.done ?? 0) - (last?.done ?? 0))}`,
+        ` backlog ${formatCount(behind(now.stages[0], last))}`,
         ` e2e p99 ${latency(last?.latencyP99Ms ?? 0)}`,
         ` 429s ${formatCount(now.ru.throttled)}`,
         ` errors ${formatCount(now.stages.reduce((sum, { failed }) => sum + failed, 0))}`,
@@ -104,7 +104,12 @@ export function benchView(
 }
 
 function backlog(stages: readonly StageSnapshot[], index: number): number {
-  return Math.max(0, (stages[index - 1]?.done ?? 0) - (stages[index]?.done ?? 0));
+  return behind(stages[index - 1], stages[index]);
+}
+
+/** The producer counts on its own thread and tells now and then, so a later stage can seem to be ahead. */
+function behind(before: StageSnapshot | undefined, after: StageSnapshot | undefined): number {
+  return Math.max(0, (before?.done ?? 0) - (after?.done ?? 0));
 }
 
 function progress({ elapsedMs, stages }: BenchSnapshot, expected: number | undefined): string {

@@ -22,7 +22,7 @@ const ASKS = [
 ];
 
 /** Whether this environment asks for OpenTelemetry. */
-export function asksForTelemetry(env: NodeJS.ProcessEnv): boolean {
+function asksForTelemetry(env: NodeJS.ProcessEnv): boolean {
   return env['OTEL_SDK_DISABLED']?.toLowerCase() !== 'true' && ASKS.some((name) => Boolean(env[name]));
 }
 

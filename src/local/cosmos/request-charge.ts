@@ -61,7 +61,7 @@ export const createCharge = (sizeBytes: number, terms: number): number =>
   roundCharge(interpolate(WRITE, sizeBytes) + PER_TERM * terms);
 
 /** A delete costs what the create did. */
-export const deleteCharge = createCharge;
+export const deleteCharge = (sizeBytes: number, terms: number): number => createCharge(sizeBytes, terms);
 
 /** @param changedTerms index terms removed plus index terms added */
 export const replaceCharge = (oldBytes: number, newBytes: number, changedTerms: number): number =>

@@ -33,9 +33,6 @@ const COMMON = {
 const activityPrefix = randomUUID().slice(0, 24);
 let activities = 0;
 
-/** Request units of reading or changing metadata (assumed). */
-export const METADATA_CHARGE = 1;
-
 export function reply(
   status: number,
   body: Buffer | undefined,

@@ -102,7 +102,7 @@ export function hasAggregate(node: Expression): boolean {
 }
 
 /** The expressions that a query selects. */
-export function selected({ select }: Query): readonly Expression[] {
+function selected({ select }: Query): readonly Expression[] {
   if (select === '*') return [];
   return Array.isArray(select) ? select.map(({ expression }) => expression) : [select as Expression];
 }

@@ -4,7 +4,7 @@ type Builtin = (...args: readonly unknown[]) => unknown;
 const TICKS_PER_MS = 10_000;
 
 /** Seven fractional digits, as the service prints. */
-export function dateText(ms: number): string | undefined {
+function dateText(ms: number): string | undefined {
   const date = new Date(ms);
   return Number.isNaN(date.getTime()) ? undefined : date.toISOString().replace('Z', '0000Z');
 }
