@@ -36,8 +36,9 @@ describe('the documentation', () => {
 
   it.each(commandLines)('$page: cosmos-pipe $line', async ({ line }) => {
     const words = wordsOf(line.replace(/ {2,}#.*$/, ''));
-    const dashes = words.indexOf('--');
-    const argv = [...(dashes === -1 ? words : words.slice(0, dashes)), '--print-config'];
+    // What follows `--` or a redirection is not ours.
+    const end = words.findIndex((word) => ['--', '>', '|', '&&'].includes(word));
+    const argv = [...(end === -1 ? words : words.slice(0, end)), '--print-config'];
     const { code, stderr } = await cli(argv, { cwd: folder, env: {} });
     // The pages show targets of a pipeline file, which is not in this folder.
     if (stderr.includes('unknown target')) return;

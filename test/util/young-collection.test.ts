@@ -1,4 +1,4 @@
-import { constants, PerformanceObserver } from 'node:perf_hooks';
+import { constants, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks';
 import { expect, it } from 'vitest';
 import { youngCollector } from '../../src/util/young-collection.ts';
 import { eventually } from '../helpers/eventually.ts';
