@@ -28,7 +28,7 @@ export const LOCAL_THROUGHPUT = 40_000;
 export const benchOptions = {
   scenario: opt.text({
     flags: '--scenario <name>',
-    description: `a ready-made load: ${Object.keys(SCENARIOS).join(', ')}, cache; or one of scenarios: in pipeline.yaml`,
+    description: `a ready-made load: ${Object.keys(SCENARIOS).join(', ')}, cache, events; or one of scenarios: in pipeline.yaml`,
     ...scenario,
   }),
   fault: opt.custom(checkFault, {

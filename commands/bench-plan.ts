@@ -41,7 +41,7 @@ export async function scenarioOf(
   const known: Record<string, unknown> = { ...SCENARIOS, ...(own as Record<string, unknown> | undefined) };
   if (!Object.hasOwn(known, name))
     throw usageError(
-      `unknown scenario "${name}" (known: ${[...Object.keys(known), 'cache'].join(', ')})`,
+      `unknown scenario "${name}" (known: ${[...Object.keys(known), 'cache', 'events'].join(', ')})`,
       'add it under scenarios: in pipeline.yaml',
     );
   const { parseScenario } = await import('../src/workload/scenario.ts');

@@ -6,6 +6,7 @@ import { formatCount } from '../src/report/format.ts';
 import { joinRepeats, repeatLines } from '../src/report/repeat.ts';
 import type { RunReport } from '../src/report/run-report.ts';
 import { ExitCode } from '../src/util/errors.ts';
+import { benchEvents } from './bench-events.ts';
 import { type BenchValues, benchOptions } from './bench-options.ts';
 import { type BenchPlan, planOf, scenarioOf } from './bench-plan.ts';
 import { type BenchSetting, runLoad } from './bench-run.ts';
@@ -35,6 +36,7 @@ export const command = defineCommand({
 
 async function bench(values: BenchValues, context: CommandContext): Promise<ExitCode> {
   if (values.scenario === 'cache') return benchCache(values, context);
+  if (values.scenario === 'events') return benchEvents(values, context);
   const { terminal, clock, signal } = context;
   const scenario = await scenarioOf(values.scenario, context);
   const withCache = values.cache ?? scenario?.cache ?? true;

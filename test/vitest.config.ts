@@ -5,6 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/helpers/build.ts'],
     pool: 'forks',
+    // Most tests wait for sockets and child processes: more workers than cores keep the cores busy.
+    maxWorkers: 3,
     sequence: { shuffle: true },
     testTimeout: 30_000,
     hookTimeout: 30_000,

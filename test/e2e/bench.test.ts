@@ -131,3 +131,16 @@ it('stops the load when a threshold is crossed, and says which', async () => {
   expect(stdout).toContain('the load was stopped when ingest_latency:p(50)<1us was crossed');
   expect(stdout).toContain('lost 0   duplicated 0   out of order 0');
 });
+
+it('sends events round through Event Grid and the change feed with --scenario events', async () => {
+  const argv = ['bench', '--scenario', 'events', '--events', '300', '--json'];
+  const { code, stdout, stderr } = await spawnCli(argv, { cwd: folder }).done;
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(JSON.parse(stdout)).toMatchObject({
+    kind: 'events',
+    published: 300,
+    stored: 300,
+    returned: 300,
+    lost: 0,
+  });
+});
