@@ -125,8 +125,9 @@ export function latencySections(report: RunReport): string {
 function spectrumOf(histogram: Histogram): [odds: number, latencyMs: number][] {
   const most = Math.log10(Math.max(1, Math.min(RAREST, histogram.count))) * POINTS_PER_DECADE;
   return Array.from({ length: Math.floor(most) + 1 }, (_, point): [number, number] => {
-    const odds = 10 ** (point / POINTS_PER_DECADE);
-    return [odds, histogram.percentile(100 - 100 / odds) / 1000];
+    // Powers differ in their last bits between versions of V8, which can pick the neighbouring sample.
+    const odds = Number((10 ** (point / POINTS_PER_DECADE)).toPrecision(6));
+    return [odds, histogram.percentile(Number((100 - 100 / odds).toPrecision(9))) / 1000];
   });
 }
 
