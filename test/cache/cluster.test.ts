@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CacheConnection, openCache } from '../../src/cache/connection.ts';
 import { flushPrefix, previewFlush } from '../../src/cache/flush.ts';
 import { createCacheWriter } from '../../src/cache/writer.ts';
-import { startRedis } from '../../src/local/redis/index.ts';
 import { findRealRedis, type RealRedis, startRealRedis } from '../../src/local/redis/real-server.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { freePort } from '../helpers/ports.ts';
 import { targetOf } from './helpers.ts';
 
 const program = findRealRedis();
@@ -54,9 +54,3 @@ describe.skipIf(program === undefined)(`a Redis cluster${reason}`, () => {
     expect(await cache.client.get('other')).toBe('v');
   });
 });
-
-async function freePort(): Promise<number> {
-  const probe = await startRedis();
-  await probe.stop();
-  return probe.port;
-}

@@ -1,5 +1,3 @@
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCosmos } from '../../src/cosmos/client.ts';
 import {
@@ -12,6 +10,7 @@ import {
 import { createDocumentStore } from '../../src/cosmos/document-store.ts';
 import { queryItems, queryPages, readItem } from '../../src/cosmos/items.ts';
 import { Secret } from '../../src/util/secret.ts';
+import { REFUSING_PORT } from '../helpers/ports.ts';
 import { createVirtualClock } from '../helpers/virtual-clock.ts';
 import { type LocalAccount, startAccount } from './local-account.ts';
 
@@ -31,14 +30,12 @@ const target = (more: object) => ({
 
 describe('openCosmos', () => {
   it('says who cannot be reached, and how to start something that can', async () => {
-    const closed = createServer();
-    await new Promise<void>((resolve) => closed.listen(0, '127.0.0.1', resolve));
-    const { port } = closed.address() as AddressInfo;
-    await new Promise((resolve) => closed.close(resolve));
-    await expect(openCosmos(target({ endpoint: `http://127.0.0.1:${port}/` }))).rejects.toMatchObject({
+    await expect(
+      openCosmos(target({ endpoint: `http://127.0.0.1:${REFUSING_PORT}/` })),
+    ).rejects.toMatchObject({
       code: 'E_UNREACHABLE',
       exitCode: 3,
-      message: expect.stringContaining(`cannot reach Cosmos DB at 127.0.0.1:${port} (`),
+      message: expect.stringContaining(`cannot reach Cosmos DB at 127.0.0.1:${REFUSING_PORT} (`),
       hint: 'start the local stack with `cosmos-pipe local`',
     });
   });

@@ -12,6 +12,7 @@ import { Secret } from '../../src/util/secret.ts';
 import { targetOf } from '../cache/helpers.ts';
 import { cli } from '../helpers/cli.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { freePort } from '../helpers/ports.ts';
 
 const ITEMS = 40;
 let cosmos: CosmosService;
@@ -142,9 +143,3 @@ describe('cosmos-pipe serve and stats', () => {
     expect((await serving).document).toMatchObject({ errors: 0, byResult: { MISS: 2 } });
   });
 });
-
-async function freePort(): Promise<number> {
-  const probe = await startRedis();
-  await probe.stop();
-  return probe.port;
-}

@@ -18,6 +18,7 @@ import { deliverToAll, type FeedSink } from '../../src/pipeline/feed-sink.ts';
 import { webhookSink } from '../../src/pipeline/feed-webhook-sink.ts';
 import { Secret } from '../../src/util/secret.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { REFUSING_PORT } from '../helpers/ports.ts';
 import { changeOf, pageOf } from './feed-change.ts';
 
 const changes = [1, 2, 3].map((lsn) => changeOf({ value: lsn }, lsn));
@@ -52,9 +53,7 @@ describe('webhook', () => {
   });
 
   it('names the cause when nobody listens', async () => {
-    const url = await listen(204, []);
-    await new Promise((resolve) => server?.close(resolve));
-    const delivery = webhookSink({ url }).deliver(changes, page);
+    const delivery = webhookSink({ url: `http://127.0.0.1:${REFUSING_PORT}/hook` }).deliver(changes, page);
     await expect(delivery).rejects.toThrow('did not answer (ECONNREFUSED)');
   });
 });
