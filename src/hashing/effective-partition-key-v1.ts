@@ -1,5 +1,5 @@
-import type { PartitionKeyValue } from './effective-partition-key.ts';
 import { murmur32 } from './effective-partition-key-murmur.ts';
+import type { PartitionKeyValue } from './partition-key-value.ts';
 
 /** Version 1 sees the first 100 UTF-16 units of a string only, as the SDK does (utils/hashing/v1.js). */
 const HASHED_CHARACTERS = 100;

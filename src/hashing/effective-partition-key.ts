@@ -1,8 +1,6 @@
 import { murmur128 } from './effective-partition-key-murmur.ts';
 import { decodeNumber, effectivePartitionKeyV1, encodeNumber } from './effective-partition-key-v1.ts';
-
-/** One component of a partition key; `undefined` is a path that the item does not have (`{}` on the wire). */
-export type PartitionKeyValue = string | number | boolean | null | undefined;
+import type { PartitionKeyValue } from './partition-key-value.ts';
 
 export interface PartitionKeyHashing {
   /** `MultiHash` is a hierarchical key: every path is hashed by itself. */

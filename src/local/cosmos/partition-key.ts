@@ -1,8 +1,5 @@
-import {
-  effectivePartitionKey,
-  type PartitionKeyHashing,
-  type PartitionKeyValue,
-} from '../../hashing/effective-partition-key.ts';
+import { effectivePartitionKey, type PartitionKeyHashing } from '../../hashing/effective-partition-key.ts';
+import type { PartitionKeyValue } from '../../hashing/partition-key-value.ts';
 import { badRequest } from './errors.ts';
 import type { JsonObject } from './item.ts';
 

@@ -3,16 +3,7 @@ import { SECTION } from '../amqp/message.ts';
 import { AmqpWriter } from '../amqp/writer.ts';
 import { type Broker, wallMs } from './broker.ts';
 import { layoutOf } from './event-layout.ts';
-
-/** An event that another service of the stack puts into a hub, without a connection. */
-export interface AppendedEvent {
-  /** JSON text. */
-  readonly body: string;
-  /** Application properties. */
-  readonly properties: Readonly<Record<string, string>>;
-  /** Decides the partition; without one, partitions take turns. */
-  readonly partitionKey?: string | undefined;
-}
+import type { AppendedEvent } from './options.ts';
 
 /**
  * Stores an event as if it had been sent; it is as durable as an acknowledged one when this returns.

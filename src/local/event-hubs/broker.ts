@@ -1,21 +1,23 @@
 import type { Clock } from '../../util/clock.ts';
 import type { Connection } from '../amqp/connection.ts';
+import type { AmqpCondition } from '../amqp/errors.ts';
 import type { Faults } from '../faults/faults.ts';
 import type { Claims, SharedAccessPolicy } from './authorization.ts';
 import type { Namespace } from './namespace.ts';
 import type { PartitionLog } from './partition-log.ts';
-import type { Publisher } from './publisher.ts';
 import type { ReplyLinks } from './replies.ts';
 import type { ThroughputLimit } from './throughput.ts';
-
-/** As the service: standard tier messages, and the 100 requests that it lets wait on a request link. */
-export const MAX_MESSAGE_BYTES = 1_048_576;
-export const REQUEST_CREDIT = 100;
 
 /** What belongs to one connection beyond AMQP. */
 export interface Peer {
   readonly claims: Claims;
   readonly replies: ReplyLinks;
+}
+
+/** A publisher as others see it. */
+export interface AttachedPublisher {
+  detach(error: AmqpCondition): void;
+  detachIfIdle(limitMs: number): void;
 }
 
 /** The state that all links of the service share. */
@@ -28,7 +30,7 @@ export interface Broker {
   readonly counters: { eventsIn: number; eventsOut: number; throttled: number };
   /** Logs with events that are not committed yet. */
   readonly dirty: Set<PartitionLog>;
-  readonly publishers: Set<Publisher>;
+  readonly publishers: Set<AttachedPublisher>;
   peer(connection: Connection): Peer;
 }
 

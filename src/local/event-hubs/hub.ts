@@ -1,14 +1,22 @@
 import { join } from 'node:path';
+import type { AmqpCondition } from '../amqp/errors.ts';
 import { PartitionLog, type PartitionLogOptions } from './partition-log.ts';
 import { Producers } from './producers.ts';
-import type { Receiver } from './receiver.ts';
+
+/** A receiver as others see it. */
+export interface AttachedReceiver {
+  /** Owner level; undefined for a receiver that shares. */
+  readonly epoch: number | undefined;
+  readonly name: string;
+  detach(error: AmqpCondition): void;
+}
 
 export interface Partition {
   readonly id: string;
   readonly log: PartitionLog;
   readonly producers: Producers;
   /** Receivers by consumer group, lower-cased. */
-  readonly receivers: Map<string, Set<Receiver>>;
+  readonly receivers: Map<string, Set<AttachedReceiver>>;
 }
 
 /** One event hub: its partitions, its consumer groups, and who is connected to it. */

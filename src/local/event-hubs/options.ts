@@ -1,7 +1,6 @@
 import type { Clock } from '../../util/clock.ts';
 import type { Faults } from '../faults/faults.ts';
 import type { LocalService, ServiceOptions } from '../service.ts';
-import type { AppendedEvent } from './append.ts';
 
 export interface HubDefinition {
   readonly name: string;
@@ -32,6 +31,16 @@ export interface EventHubsOptions extends ServiceOptions {
   /** Default: none, with a fixed seed. */
   readonly faults?: Faults;
   readonly clock?: Clock;
+}
+
+/** An event that another service of the stack puts into a hub, without a connection. */
+export interface AppendedEvent {
+  /** JSON text. */
+  readonly body: string;
+  /** Application properties. */
+  readonly properties: Readonly<Record<string, string>>;
+  /** Decides the partition; without one, partitions take turns. */
+  readonly partitionKey?: string | undefined;
 }
 
 export interface PartitionStats {

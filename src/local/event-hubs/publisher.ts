@@ -4,10 +4,11 @@ import { type AmqpCondition, AmqpProtocolError } from '../amqp/errors.ts';
 import type { Delivery, IncomingLink } from '../amqp/incoming-link.ts';
 import { encodedSymbol, type MapEntries, mapValueOf } from '../amqp/message.ts';
 import { AmqpWriter } from '../amqp/writer.ts';
-import { type Broker, MAX_MESSAGE_BYTES, mayAccess, wallMs } from './broker.ts';
+import { type Broker, mayAccess, wallMs } from './broker.ts';
 import { conditions } from './conditions.ts';
 import { batchOf, layoutOf } from './event-layout.ts';
 import type { Hub, Partition } from './hub.ts';
+import { MAX_MESSAGE_BYTES } from './limits.ts';
 import { PRODUCER_EPOCH, PRODUCER_ID, PRODUCER_SEQUENCE, type ProducerState } from './producers.ts';
 
 const BATCH_FORMAT = 0x8001_3700;

@@ -2,9 +2,10 @@ import type { AmqpCondition } from '../amqp/errors.ts';
 import { SECTION } from '../amqp/message.ts';
 import type { OutgoingLink, SendBudget } from '../amqp/outgoing-link.ts';
 import { AmqpWriter } from '../amqp/writer.ts';
-import { type Broker, MAX_MESSAGE_BYTES, mayAccess, wallMs } from './broker.ts';
+import { type Broker, mayAccess, wallMs } from './broker.ts';
 import { conditions } from './conditions.ts';
-import type { Hub, Partition } from './hub.ts';
+import type { AttachedReceiver, Hub, Partition } from './hub.ts';
+import { MAX_MESSAGE_BYTES } from './limits.ts';
 import { startPosition } from './position.ts';
 
 const ADDRESS = /^(?:[a-z]+:\/\/[^/]*)?\/*(.+)\/ConsumerGroups\/([^/]+)\/Partitions\/([^/]+?)\/*$/i;
@@ -71,7 +72,7 @@ export class Receiver {
 
   #accept(hub: Hub, group: string): void {
     const { log, receivers } = this.#partition;
-    const others = receivers.get(group) ?? new Set();
+    const others = receivers.get(group) ?? new Set<AttachedReceiver>();
     const refusal = this.#refusalBy(others);
     if (refusal !== undefined) {
       this.#link.refuse(refusal);
@@ -105,7 +106,7 @@ export class Receiver {
     });
   }
 
-  #refusalBy(others: ReadonlySet<Receiver>): AmqpCondition | undefined {
+  #refusalBy(others: ReadonlySet<AttachedReceiver>): AmqpCondition | undefined {
     const owner = [...others].find((other) => other.epoch !== undefined);
     if (owner?.epoch !== undefined) {
       if (this.epoch === undefined) return conditions.epochReceiverExists(owner.epoch);

@@ -1,6 +1,6 @@
 import type { OutgoingLink } from '../amqp/outgoing-link.ts';
-import { MAX_MESSAGE_BYTES } from './broker.ts';
 import { conditions } from './conditions.ts';
+import { MAX_MESSAGE_BYTES } from './limits.ts';
 
 const MAX_WAITING = 1_000;
 

@@ -2,9 +2,10 @@ import type { IncomingLink } from '../amqp/incoming-link.ts';
 import { decodeRequest, type RequestMessage, SECTION } from '../amqp/message.ts';
 import { AmqpWriter } from '../amqp/writer.ts';
 import { verifySasToken } from './authorization.ts';
-import { type Broker, MAX_MESSAGE_BYTES, REQUEST_CREDIT, wallMs } from './broker.ts';
+import { type Broker, wallMs } from './broker.ts';
 import { conditions } from './conditions.ts';
 import type { Hub, Partition } from './hub.ts';
+import { MAX_MESSAGE_BYTES, REQUEST_CREDIT } from './limits.ts';
 
 interface Reply {
   readonly status: number;
