@@ -1,11 +1,14 @@
 import { askStack } from '../src/local/admin-client.ts';
+import { parseFault } from '../src/local/faults/grammar.ts';
 import type { Clock } from '../src/util/clock.ts';
 import { usageError } from '../src/util/errors.ts';
 
 export interface BenchFaults {
   /** Sets the faults when the load begins, so that their times count from there. */
   begin(startMicros: number): void;
-  /** Removes them; rejects with what went wrong when they were set. */
+  /** Everything is sent: only faults with a duration of their own go on. */
+  sent(): Promise<void>;
+  /** Removes all of them; rejects with what went wrong when they were set. */
   end(): Promise<void>;
 }
 
@@ -15,7 +18,7 @@ export function benchFaults(
   adminUrl: string | undefined,
   clock: Clock,
 ): BenchFaults {
-  if (specs.length === 0) return { begin: () => {}, end: async () => {} };
+  if (specs.length === 0) return { begin: () => {}, sent: async () => {}, end: async () => {} };
   if (adminUrl === undefined)
     throw usageError(
       'faults disturb the embedded stack only, and the target is another one',
@@ -23,6 +26,7 @@ export function benchFaults(
     );
   const ended = new AbortController();
   let setting: Promise<void> = Promise.resolve();
+  let beganMicros = Number.POSITIVE_INFINITY;
   const set = async (startMicros: number): Promise<void> => {
     const waitMs = (startMicros - clock.epochMicros()) / 1000;
     if (waitMs > 0) await clock.sleep(waitMs, ended.signal).catch(() => {});
@@ -31,8 +35,16 @@ export function benchFaults(
   };
   return {
     begin(startMicros) {
+      beganMicros = startMicros;
       setting = set(startMicros);
       setting.catch(() => {});
+    },
+    async sent() {
+      const elapsedMs = Math.max(0, (clock.epochMicros() - beganMicros) / 1000);
+      const lasting = specs.flatMap((spec) => outlasting(spec, elapsedMs));
+      await setting;
+      await askStack(adminUrl, 'DELETE', '/faults');
+      for (const spec of lasting) await askStack(adminUrl, 'POST', '/faults', { spec });
     },
     async end() {
       ended.abort();
@@ -40,4 +52,14 @@ export function benchFaults(
       await askStack(adminUrl, 'DELETE', '/faults');
     },
   };
+}
+
+/** What is left of a fault that was to last longer than the load: `cosmos:throttle=5%@10s+30s` after 25 s is `...@0ms+15000ms`. */
+function outlasting(spec: string, elapsedMs: number): string[] {
+  const { durationMs, startMs } = parseFault(spec);
+  const endMs = startMs + durationMs;
+  if (!Number.isFinite(durationMs) || endMs <= elapsedMs) return [];
+  const [what] = spec.split(/[@+]/, 1);
+  const fromMs = Math.round(Math.max(0, startMs - elapsedMs));
+  return [`${what}@${fromMs}ms+${Math.round(endMs - Math.max(startMs, elapsedMs))}ms`];
 }

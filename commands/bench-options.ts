@@ -11,6 +11,7 @@ import { parseRuBudget } from '../src/cosmos/writer/ru-budget.ts';
 import { parseFault } from '../src/local/faults/grammar.ts';
 import { formatCount } from '../src/report/format.ts';
 import { SCENARIOS } from '../src/workload/scenarios.ts';
+import { pricesOption } from './prices-option.ts';
 import { reportOptions } from './report-output.ts';
 
 const load = { group: 'Load:' } as const;
@@ -120,6 +121,7 @@ export const benchOptions = {
     ...runs,
   }),
   ...reportOptions,
+  prices: pricesOption,
   yes: yesOption,
   ...eventHubsOptions,
   ...cosmosOptions,

@@ -1,16 +1,17 @@
+import type { Sheet } from '../src/capacity/sheet.ts';
 import type { CommandContext } from '../src/cli/command.ts';
 import { startLiveView } from '../src/cli/live.ts';
 import { withSpinner } from '../src/cli/spinner.ts';
 import type { Targets } from '../src/config/targets.ts';
 import { type Bench, type BenchResult, startBench } from '../src/pipeline/bench.ts';
-import type { BenchServiceOptions, BenchServices } from '../src/pipeline/bench-services.ts';
+import type { BenchServices } from '../src/pipeline/bench-services.ts';
 import type { BenchStages } from '../src/pipeline/bench-stages.ts';
 import { reportOfBench } from '../src/report/from-bench.ts';
 import type { RunReport } from '../src/report/run-report.ts';
 import { type CrossedThreshold, crossedSoFar } from '../src/report/watch.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import type { WorkloadInput } from '../src/workload/spec.ts';
-import { benchFaults } from './bench-faults.ts';
+import { type BenchFaults, benchFaults } from './bench-faults.ts';
 import type { BenchValues } from './bench-options.ts';
 import type { BenchPlan } from './bench-plan.ts';
 import { benchView } from './bench-view.ts';
@@ -25,6 +26,7 @@ export interface BenchSetting {
   readonly targets: Targets;
   readonly services: BenchServices;
   readonly values: BenchValues;
+  readonly prices: Sheet;
 }
 
 /** One measured load, with its warm-up and its faults, as a report. */
@@ -67,7 +69,7 @@ export async function runLoad(setting: BenchSetting, plan: BenchPlan, run: strin
   const result = await carry(setting, plan, {
     run,
     workload: plan.workload,
-    onLoad: faults.begin,
+    faults,
     signal: AbortSignal.any([signal, stop.signal]),
     watch,
   }).finally(() => faults.end());
@@ -84,6 +86,7 @@ export async function runLoad(setting: BenchSetting, plan: BenchPlan, run: strin
       ...plan.container,
     },
     thresholds: plan.thresholds,
+    prices: setting.prices,
   });
   return crossed === undefined ? report : stoppedBy(crossed, report);
 }
@@ -103,7 +106,7 @@ function stoppedBy(crossed: CrossedThreshold, report: RunReport): RunReport {
 interface Carried {
   readonly run: string;
   readonly workload: WorkloadInput;
-  readonly onLoad?: BenchServiceOptions['onLoad'];
+  readonly faults?: BenchFaults;
   readonly signal?: AbortSignal;
   /** Called when the stages are open; what it returns is called when they have ended. */
   readonly watch?: (bench: Bench, stages: BenchStages) => () => void;
@@ -113,7 +116,7 @@ interface Carried {
 async function carry(
   { context, services, values }: BenchSetting,
   { container, lateAfterMs, quietMs }: BenchPlan,
-  { run, workload, onLoad, signal = context.signal, watch }: Carried,
+  { run, workload, faults, signal = context.signal, watch }: Carried,
 ): Promise<BenchResult> {
   const { clock, terminal } = context;
   const { openBenchStages } = await import('../src/pipeline/bench-services.ts');
@@ -124,7 +127,7 @@ async function carry(
     ...(container && { container }),
     producerWorkers: values.producerWorkers,
     ...(values.maxRu !== undefined && { ingestLimits: { ruBudget: values.maxRu } }),
-    ...(onLoad && { onLoad }),
+    ...(faults && { onLoad: faults.begin }),
     onProblem: (message) => terminal.note(message),
   });
   try {
@@ -135,6 +138,7 @@ async function carry(
       bodyFields: { key: 'deviceId', sequence: 'deviceSequenceNumber' },
       ...(lateAfterMs !== undefined && { lateAfterMs }),
       ...(quietMs !== undefined && { quietMs }),
+      ...(faults && { onSent: faults.sent, onDrained: faults.end }),
     });
     const unwatch = watch?.(bench, stages);
     return await bench.result.finally(() => unwatch?.());

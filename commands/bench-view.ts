@@ -20,7 +20,7 @@ const MAX_RANGES = 64;
 
 type Reading = Pick<BenchSnapshot, 'elapsedMs' | 'ru'> & {
   readonly done: readonly number[];
-  readonly offered: number;
+  readonly offered: readonly number[];
 };
 
 /** Turns snapshots into the live block and the heartbeat line. `expectedEvents` is unknown for open-ended loads. */
@@ -28,18 +28,26 @@ export function benchView(
   snapshot: () => BenchSnapshot,
   load: { readonly expectedEvents?: number; readonly provisionedRuPerSecond?: number },
 ): BenchView {
-  const readings: Reading[] = [];
+  // Before the first look nothing was done: so that the first heartbeat has a rate.
+  const readings: Reading[] = [
+    { elapsedMs: 0, ru: { requestCharge: 0, throttled: 0, ranges: [] }, done: [], offered: [] },
+  ];
 
   const read = (): {
     readonly now: BenchSnapshot;
     readonly rates: readonly number[];
-    readonly offeredPerSecond: number;
+    readonly offered: readonly number[];
     readonly ruPerSecond: number;
     readonly ranges: readonly RangeHeat[];
   } => {
     const now = snapshot();
     const { elapsedMs, ru, stages } = now;
-    readings.push({ elapsedMs, ru, done: stages.map(({ done }) => done), offered: stages[0]?.offered ?? 0 });
+    readings.push({
+      elapsedMs,
+      ru,
+      done: stages.map(({ done }) => done),
+      offered: stages.map(({ offered }) => offered),
+    });
     while (readings.length > 2 && elapsedMs - (readings[1]?.elapsedMs ?? 0) > RATE_WINDOW_MS)
       readings.shift();
     const [first] = readings;
@@ -49,7 +57,7 @@ export function benchView(
     return {
       now,
       rates: stages.map((stage, index) => perSecond(stage.done, first?.done[index])),
-      offeredPerSecond: perSecond(stages[0]?.offered ?? 0, first?.offered),
+      offered: stages.map((stage, index) => perSecond(stage.offered, first?.offered[index])),
       ruPerSecond: perSecond(ru.requestCharge, first?.ru.requestCharge),
       ranges: ru.ranges
         .filter(({ rangeId }) => rangeId !== '*')
@@ -66,11 +74,12 @@ export function benchView(
 
   return {
     frame() {
-      const { now, rates, offeredPerSecond, ruPerSecond, ranges } = read();
-      const header = ['STAGE', 'DONE', 'DONE/S', 'BACKLOG', 'P50', 'P99', 'ERRORS'];
+      const { now, rates, offered, ruPerSecond, ranges } = read();
+      const header = ['STAGE', 'DONE', 'OFFERED/S', 'DONE/S', 'BACKLOG', 'P50', 'P99', 'ERRORS'];
       const rows = now.stages.map((stage, index) => [
         stage.name,
         formatCount(stage.done),
+        formatCount(offered[index] ?? 0),
         formatCount(rates[index] ?? 0),
         index === 0 ? '-' : formatCount(backlog(now.stages, index)),
         latency(stage.latencyP50Ms),
@@ -84,7 +93,7 @@ export function benchView(
         '',
         ` cosmos     ${ruText(ruPerSecond, now.ru.throttled, load.provisionedRuPerSecond)}`,
         ...heatStrip(ranges, load.provisionedRuPerSecond),
-        ` generator  ${formatCount(offeredPerSecond)}/s offered   in flight ${formatCount(now.stages[0]?.inFlight ?? 0)}   event loop p99 +${formatDurationMs(now.loopDelayMs)}`,
+        ` generator  in flight ${formatCount(now.stages[0]?.inFlight ?? 0)}   event loop p99 +${formatDurationMs(now.loopDelayMs)}`,
       ];
     },
     heartbeat() {

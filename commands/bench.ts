@@ -11,6 +11,7 @@ import { type BenchValues, benchOptions } from './bench-options.ts';
 import { type BenchPlan, planOf, scenarioOf } from './bench-plan.ts';
 import { type BenchSetting, runLoad } from './bench-run.ts';
 import { searchLines, searchMax } from './bench-search.ts';
+import { sheetOf } from './prices-option.ts';
 import { publishReport } from './report-output.ts';
 
 export const command = defineCommand({
@@ -40,6 +41,7 @@ async function bench(values: BenchValues, context: CommandContext): Promise<Exit
   const { terminal, clock, signal } = context;
   const scenario = await scenarioOf(values.scenario, context);
   const withCache = values.cache ?? scenario?.cache ?? true;
+  const prices = await sheetOf(values.prices, context.cwd);
   const targets = await context.targets(
     withCache ? ['eventHubs', 'cosmos', 'redis'] : ['eventHubs', 'cosmos'],
     { localByDefault: true },
@@ -58,6 +60,7 @@ async function bench(values: BenchValues, context: CommandContext): Promise<Exit
     context,
     targets,
     values,
+    prices,
     services: { eventHubs, cosmos, ...(withCache && redis && { redis }) },
   };
   const report =

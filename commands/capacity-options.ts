@@ -1,12 +1,12 @@
 import { resolve } from 'node:path';
-import { DEFAULT_SHEET, FIGURE_NAMES, type Sheet } from '../src/capacity/sheet.ts';
+import { FIGURE_NAMES, type Sheet } from '../src/capacity/sheet.ts';
 import type { PipelineTarget } from '../src/capacity/target.ts';
 import type { OptionValues } from '../src/cli/command.ts';
 import { opt } from '../src/cli/options.ts';
-import { loadPipelineFile } from '../src/config/pipeline-file.ts';
 import { measuredBy, saturatedIngestRate } from '../src/report/measured.ts';
 import type { RunReport } from '../src/report/run-report.ts';
 import { parseKeyDistribution } from '../src/workload/keys.ts';
+import { pricesOption } from './prices-option.ts';
 
 const load = { group: 'Load:' } as const;
 const pipeline = { group: 'Pipeline:' } as const;
@@ -78,11 +78,7 @@ export const capacityOptions = {
     description: 'take RU, sizes, latencies and a saturated rate from a measured run',
     ...basis,
   }),
-  prices: opt.text({
-    flags: '--prices <file>',
-    description: 'YAML or JSON with limits and prices of your own; names: plan --prices-template',
-    ...basis,
-  }),
+  prices: pricesOption,
 };
 
 type Values = OptionValues<typeof capacityOptions>;
@@ -115,16 +111,6 @@ export async function targetOf(
 async function reportAt(path: string): Promise<RunReport> {
   const { readReport } = await import('../src/report/read.ts');
   return readReport(path);
-}
-
-/** The built-in sheet, or that with what `--prices` replaces. */
-export async function sheetOf({ prices }: Values, cwd: string): Promise<Sheet> {
-  if (prices === undefined) return DEFAULT_SHEET;
-  const [file, { overrideSheet }] = await Promise.all([
-    loadPipelineFile(cwd, prices),
-    import('../src/capacity/sheet-file.ts'),
-  ]);
-  return overrideSheet(file?.sections ?? {}, prices);
 }
 
 /** Every figure with its value and source, as a file for `--prices`. */

@@ -6,7 +6,8 @@ import { renderPlan } from '../src/report/plan-text.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode, usageError } from '../src/util/errors.ts';
 import { formatKeyDistribution } from '../src/workload/keys.ts';
-import { capacityOptions, pricesTemplate, sheetOf, targetOf } from './capacity-options.ts';
+import { capacityOptions, pricesTemplate, targetOf } from './capacity-options.ts';
+import { sheetOf } from './prices-option.ts';
 
 const load = { group: 'Load:' } as const;
 
@@ -60,7 +61,7 @@ export const command = defineCommand({
     }),
   },
   async run(values, { terminal, cwd }): Promise<ExitCode> {
-    const sheet = await sheetOf(values, cwd);
+    const sheet = await sheetOf(values.prices, cwd);
     if (values.pricesTemplate === true) {
       terminal.result(sheet, pricesTemplate(sheet));
       return ExitCode.Ok;

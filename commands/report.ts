@@ -1,14 +1,16 @@
 import { resolve } from 'node:path';
 import { defineCommand } from '../src/cli/command.ts';
+import { reprice } from '../src/report/cost-of-run.ts';
 import { mergeReports } from '../src/report/merge.ts';
 import { evaluateThresholds } from '../src/report/thresholds.ts';
 import { ExitCode, usageError } from '../src/util/errors.ts';
+import { pricesOption, sheetOf } from './prices-option.ts';
 import { publishReport, reportOptions } from './report-output.ts';
 
 export const command = defineCommand({
   description: [
-    'Render saved reports again, held against other thresholds if any are given. Several files are the shards of one run: their histograms are added, percentiles are',
-    'never averaged. `report schema` prints the JSON Schema of a report.',
+    'Render saved reports again, held against other thresholds or priced by other prices if any are given. Several files are',
+    'the shards of one run: their histograms are added, percentiles are never averaged. `report schema` prints the JSON Schema of a report.',
   ].join('\n'),
   operands: '[file...]',
   examples: [
@@ -16,9 +18,10 @@ export const command = defineCommand({
     'cosmos-pipe report bench.json -o bench.md -o bench.xml',
     'cosmos-pipe report shard-*.json -o all.json',
     "cosmos-pipe report bench.json -t 'e2e_latency:p(99.9)<1s'",
+    'cosmos-pipe report bench.json --prices prices.yaml',
     'cosmos-pipe report schema > run-report.schema.json',
   ],
-  options: reportOptions,
+  options: { ...reportOptions, prices: pricesOption },
   async run(values, context): Promise<ExitCode> {
     const { cwd, operands, terminal } = context;
     const [first] = operands;
@@ -32,7 +35,12 @@ export const command = defineCommand({
     }
     const { readReport } = await import('../src/report/read.ts');
     const reports = await Promise.all(operands.map((path) => readReport(resolve(cwd, path))));
-    const merged = mergeReports(reports);
+    const joined = mergeReports(reports);
+    // Shards have no cost of their own together: what one container and one namespace cost is not added.
+    const merged =
+      values.prices === undefined && joined.cost !== undefined
+        ? joined
+        : reprice(joined, await sheetOf(values.prices, cwd));
     const report =
       values.threshold.length === 0
         ? merged

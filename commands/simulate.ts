@@ -18,7 +18,8 @@ import { formatDurationMs } from '../src/util/duration.ts';
 import type { ExitCode } from '../src/util/errors.ts';
 import { formatKeyDistribution } from '../src/workload/keys.ts';
 import { constant, limitTo, parseShape, parseStages, type Shape, stages } from '../src/workload/shape.ts';
-import { capacityOptions, sheetOf, targetOf } from './capacity-options.ts';
+import { capacityOptions, targetOf } from './capacity-options.ts';
+import { sheetOf } from './prices-option.ts';
 import { publishReport, reportOptions } from './report-output.ts';
 
 const load = { group: 'Load:' } as const;
@@ -113,7 +114,7 @@ export const command = defineCommand({
   options,
   async run(values, context): Promise<ExitCode> {
     const { terminal, clock, cwd, env, version } = context;
-    const sheet = await sheetOf(values, cwd);
+    const sheet = await sheetOf(values.prices, cwd);
     const { shape, peakPerSecond, text } = scheduleOf(values);
     const target = await targetOf(values, { ratePerSecond: peakPerSecond, maxLagMs: 0 }, cwd);
     const provision = provisionOf(values, target, sheet);

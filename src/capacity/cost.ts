@@ -40,6 +40,8 @@ export interface Cost {
   readonly perMonth: number;
   /** For the duration of the run. */
   readonly run: number;
+  /** What was priced, so that it can be priced again. */
+  readonly usage?: Usage;
 }
 
 /** Microsoft's pricing pages count a month as 730 hours. */
@@ -57,6 +59,7 @@ export function costOf(usage: Usage, sheet: Sheet, runMs: number): Cost {
     perMillionEvents: usage.eventsPerHour === 0 ? 0 : (perHour * 1e6) / usage.eventsPerHour,
     perMonth: perHour * HOURS_PER_MONTH,
     run: (perHour * runMs) / 3_600_000,
+    usage,
   };
 }
 

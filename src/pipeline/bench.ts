@@ -41,6 +41,10 @@ export interface BenchOptions {
   readonly quietMs?: number;
   /** An event that takes longer from its intended send time to the feed is late. Default: never. */
   readonly lateAfterMs?: number;
+  /** Called when everything is sent, while what was sent is still on its way. */
+  readonly onSent?: () => Promise<void>;
+  /** Called when nothing more is on its way, before the places are read. */
+  readonly onDrained?: () => Promise<void>;
 }
 
 export interface BenchResult {
@@ -56,6 +60,8 @@ export interface BenchResult {
   readonly provisionedRuPerSecond?: number;
   readonly verdict: Verdict;
   readonly process: ProcessSummary;
+  /** The key of most acknowledged events; absent where several have as many. */
+  readonly hottestKey?: { readonly key: string; readonly events: number };
   readonly interrupted: boolean;
 }
 
@@ -156,6 +162,7 @@ class BenchRun {
       this.#end.abort();
       await feed.ended;
       this.#throwIfFailed();
+      await this.#options.onDrained?.();
       this.#phase = 'verifying';
       const measured = this.interim();
       await this.#readStore(cache);
@@ -170,6 +177,7 @@ class BenchRun {
         ...(provisionedRuPerSecond !== undefined && { provisionedRuPerSecond }),
         verdict: this.#verifier.verdict(),
         process,
+        ...this.#hottestKey(),
         interrupted: this.#options.signal.aborted,
       };
     } finally {
@@ -191,7 +199,8 @@ class BenchRun {
       drainAfter: producing,
     });
     try {
-      const [result] = await Promise.all([producing, ingesting]);
+      const sent = producing.then(() => this.#options.onSent?.());
+      const [result] = await Promise.all([producing, ingesting, sent]);
       return result;
     } catch (error) {
       this.#end.abort();
@@ -294,6 +303,19 @@ class BenchRun {
     const found = this.#observe(item);
     if (isUnreadable(found)) this.#verifier.corrupted(place, found);
     else this.#verifier.observe(place, found);
+  }
+
+  #hottestKey(): Pick<BenchResult, 'hottestKey'> {
+    let hottest = { key: '', events: 0 };
+    let second = 0;
+    for (const [key, { size }] of this.#ledger.keys) {
+      if (size <= hottest.events) second = Math.max(second, size);
+      else {
+        second = hottest.events;
+        hottest = { key, events: size };
+      }
+    }
+    return hottest.events > second ? { hottestKey: hottest } : {};
   }
 
   #context(recorder: StageContext['recorder']): StageContext {

@@ -1,6 +1,7 @@
 import type { StageSummary } from '../metrics/stage-recorder.ts';
 import { formatDurationMs } from '../util/duration.ts';
-import { rangeCount, singleRange } from './ranges.ts';
+import { formatShare } from './format.ts';
+import { hottestRange, rangeCount, singleRange } from './ranges.ts';
 import type { RuReport } from './run-report.ts';
 
 /** The stage that limits the pipeline, and the figures that say so. */
@@ -17,6 +18,8 @@ const BACKLOG_TOLERANCE = 0.05;
 const MIN_BACKLOG = 100;
 const THROTTLED_SHARE = 0.01;
 const FULL_SHARE = 0.9;
+/** A range with so many times its fair share is what throttles, whatever the others have left. */
+const UNEVEN = 1.5;
 
 /**
  * Names the limiting stage of a run: a stage that was behind when the load ended, or at some time before (throttled by the
@@ -33,15 +36,10 @@ export function findBottleneck(stages: readonly StageSummary[], ru?: RuReport): 
       behindAtEnd === undefined ? `${formatDurationMs(backlog.atMs)} into the load` : 'when the load ended';
     const behind = `${stage.name} was ${count(backlog.events)} events behind ${when}`;
     if (stage.throttled > THROTTLED_SHARE * stage.done || (stage.throttled > 0 && isFull(ru))) {
-      const provisioned = ru?.provisionedPerSecond;
-      const budget =
-        provisioned === undefined
-          ? ''
-          : `, ${count(ru?.busiestPerSecond ?? 0)} RU in the busiest second of ${count(provisioned)} provisioned`;
       return {
         stage: stage.name,
         reason: 'throttled',
-        sentence: `${behind}: ${count(stage.throttled)} operations were throttled${budget}`,
+        sentence: `${behind}: ${count(stage.throttled)} operations were throttled${budgetOf(ru)}`,
       };
     }
     return {
@@ -75,6 +73,20 @@ function largestDelay(stages: readonly StageSummary[]): Bottleneck | undefined {
         ? `${stage.name} adds most of the delay, ${part}: the load came late or Event Hubs took it slowly`
         : `every stage kept up; ${stage.name} adds most of the delay, ${part}`,
   };
+}
+
+/** Which budget ran out: that of the container, or of one range while the others had some left. */
+function budgetOf(ru: RuReport | undefined): string {
+  const provisioned = ru?.provisionedPerSecond;
+  if (ru === undefined || provisioned === undefined) return '';
+  const hottest = hottestRange(ru);
+  if (
+    hottest !== undefined &&
+    hottest.share > UNEVEN * hottest.fairShare &&
+    ru.perSecond < FULL_SHARE * provisioned
+  )
+    return `, because range ${hottest.id} took ${formatShare(hottest.share)} of the load and has ${count(provisioned * hottest.fairShare)} of the ${count(provisioned)} RU/s`;
+  return `, ${count(ru.busiestPerSecond)} RU in the busiest second of ${count(provisioned)} provisioned`;
 }
 
 /** Whether some partition key range spent what it has: a writer that backs off well is refused rarely even then. */

@@ -33,6 +33,8 @@ export function formatMetric(value: number | undefined, unit: MetricUnit, aggreg
       return formatCount(value);
     case 'share':
       return formatShare(value);
+    case 'money':
+      return formatFigure(value);
     case 'RU':
     case 'RU/s':
       return `${formatFigure(value)} ${unit}`;

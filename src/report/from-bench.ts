@@ -1,5 +1,5 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
-import { DEFAULT_SHEET } from '../capacity/sheet.ts';
+import type { Sheet } from '../capacity/sheet.ts';
 import type { RuSummary } from '../metrics/ru-recorder.ts';
 import type { BenchResult } from '../pipeline/bench.ts';
 import { findBottleneck } from './bottleneck.ts';
@@ -17,6 +17,7 @@ export interface BenchReportContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly config: Readonly<Record<string, unknown>>;
   readonly thresholds: readonly Threshold[];
+  readonly prices: Sheet;
 }
 
 /** The report of a bench, thresholds evaluated and the limiting stage named. */
@@ -24,7 +25,7 @@ export function reportOfBench(result: BenchResult, context: BenchReportContext):
   const { produce } = result;
   const ru = ruReport(result.ru, result.provisionedRuPerSecond);
   const bottleneck = findBottleneck(result.stages, ru);
-  const cost = costOfRun({ durationMs: result.durationMs, stages: result.stages, ru }, DEFAULT_SHEET);
+  const cost = costOfRun({ durationMs: result.durationMs, stages: result.stages, ru }, context.prices);
   const doubts = doubtsAbout(result);
   const report: RunReport = {
     schemaVersion: RUN_REPORT_VERSION,
@@ -45,6 +46,7 @@ export function reportOfBench(result: BenchResult, context: BenchReportContext):
       sent: produce.sent,
       dropped: produce.dropped,
       late: produce.late,
+      ...(result.hottestKey && { hottestKey: result.hottestKey }),
     },
     stages: result.stages,
     endToEnd: result.endToEnd,

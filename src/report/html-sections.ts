@@ -1,9 +1,10 @@
 import { Histogram, type HistogramSummary } from '../metrics/histogram.ts';
 import { formatDurationMs } from '../util/duration.ts';
+import { backlogOf, type Timeline } from './backlog.ts';
 import { formatCount, formatFigure, formatShare } from './format.ts';
 import { type Axis, type ChartLine, drawing, FRAMES, lineChart, MARGIN, round } from './html-chart.ts';
 import { dataTable, element, escapeHtml } from './html-markup.ts';
-import { backlogOf, coarsen, perSecond, pointsOf, ruTimeline, type Timeline } from './html-series.ts';
+import { coarsen, perSecond, pointsOf, ruTimeline } from './html-series.ts';
 import { rangeCount, singleRange } from './ranges.ts';
 import type { RunReport, RuReport } from './run-report.ts';
 

@@ -1,14 +1,8 @@
-import type { StageSummary } from '../metrics/stage-recorder.ts';
-import type { RunReport, RuReport } from './run-report.ts';
+import type { Timeline } from './backlog.ts';
+import type { RuReport } from './run-report.ts';
 
 /** More points than that cannot be told apart on any screen the report is read on. */
 const MAX_POINTS = 320;
-
-/** Values at equal distances since the start of the run. */
-export interface Timeline {
-  readonly intervalMs: number;
-  readonly values: readonly number[];
-}
 
 export type Folding = 'mean' | 'max' | 'last';
 
@@ -42,25 +36,6 @@ export function perSecond(counts: readonly number[], intervalMs: number): Timeli
   return { intervalMs, values: counts.map((count) => (count * 1000) / intervalMs) };
 }
 
-/** Events that were due and had not reached the end of the last stage, over time. */
-export function backlogOf({ stages }: RunReport): Timeline {
-  const [first] = stages;
-  const last = stages.at(-1);
-  if (first === undefined || last === undefined) return { intervalMs: 1000, values: [] };
-  const { intervalMs } = first.series;
-  const endMs = Math.max(0, ...stages.map(({ series }) => series.done.length * series.intervalMs));
-  const length = Math.ceil(endMs / intervalMs);
-  const values: number[] = [];
-  let due = 0;
-  let done = 0;
-  for (let slot = 0; slot < length; slot += 1) {
-    due += first.series.offered[slot] ?? 0;
-    done += countBetween(last, slot * intervalMs, (slot + 1) * intervalMs, first.startedMicros);
-    values.push(Math.max(0, Math.round(due - done)));
-  }
-  return { intervalMs, values };
-}
-
 /** Request units per second over all ranges, and the seconds in which something was refused. */
 export function ruTimeline(ru: RuReport): {
   readonly charge: Timeline;
@@ -81,18 +56,4 @@ export function ruTimeline(ru: RuReport): {
     charge: coarsen(perSecond(totals, ru.intervalMs), 'max'),
     throttledAt: values.flatMap((count, slot) => (count > 0 ? [((slot + 0.5) * intervalMs) / 1000] : [])),
   };
-}
-
-/** What a stage finished between two moments after `zeroMicros`; its own slots may start later or be wider. */
-function countBetween(stage: StageSummary, fromMs: number, toMs: number, zeroMicros: number): number {
-  const { done, intervalMs } = stage.series;
-  const shiftMs = (stage.startedMicros - zeroMicros) / 1000;
-  const first = Math.max(0, Math.floor((fromMs - shiftMs) / intervalMs));
-  let sum = 0;
-  for (let slot = first; slot < done.length && slot * intervalMs + shiftMs < toMs; slot += 1) {
-    const startMs = slot * intervalMs + shiftMs;
-    const overlap = Math.min(toMs, startMs + intervalMs) - Math.max(fromMs, startMs);
-    if (overlap > 0) sum += ((done[slot] as number) * overlap) / intervalMs;
-  }
-  return sum;
 }

@@ -1,4 +1,5 @@
 import { formatDurationMs } from '../util/duration.ts';
+import { backlogSummary } from './backlog.ts';
 import { formatCount, formatFigure, formatShare } from './format.ts';
 import { dataTable, escapeHtml } from './html-markup.ts';
 import { latencySections, ruSections, throughputSection, waterfallSection } from './html-sections.ts';
@@ -73,7 +74,9 @@ function badge(ok: boolean, text: string): string {
   return `<span class="verdict ${ok ? 'good' : 'bad'}">${ok ? '✓' : '✗'} ${escapeHtml(text)}</span>`;
 }
 
-function tiles({ load, endToEnd, ru, cost: costs }: RunReport): string {
+function tiles(report: RunReport): string {
+  const { load, endToEnd, ru, cost: costs } = report;
+  const backlog = backlogSummary(report);
   const items: (readonly [label: string, value: string, note: string])[] = [];
   if (load !== undefined)
     items.push([
@@ -86,6 +89,14 @@ function tiles({ load, endToEnd, ru, cost: costs }: RunReport): string {
       ['end to end p50', formatDurationMs(endToEnd.p50Ms), `p90 ${formatDurationMs(endToEnd.p90Ms)}`],
       ['end to end p99', formatDurationMs(endToEnd.p99Ms), `max ${formatDurationMs(endToEnd.maxMs)}`],
     );
+  if (backlog !== undefined)
+    items.push([
+      'backlog',
+      formatCount(backlog.maxEvents),
+      backlog.drainMs === undefined
+        ? 'events at most'
+        : `gone ${formatDurationMs(backlog.drainMs)} after the load`,
+    ]);
   if (ru !== undefined)
     items.push(
       [

@@ -71,7 +71,18 @@ function mergeLoad(loads: readonly LoadSummary[]): LoadSummary | undefined {
     sent: sum((load) => load.sent),
     dropped: sum((load) => load.dropped),
     late: sum((load) => load.late),
+    ...hottestOf(loads),
   };
+}
+
+/** The key of most events over all shards that name one; a key that is never a shard's hottest is not known. */
+function hottestOf(loads: readonly LoadSummary[]): Pick<LoadSummary, 'hottestKey'> {
+  const events = new Map<string, number>();
+  for (const { hottestKey } of loads)
+    if (hottestKey !== undefined)
+      events.set(hottestKey.key, (events.get(hottestKey.key) ?? 0) + hottestKey.events);
+  const [hottest] = [...events].sort(([, a], [, b]) => b - a);
+  return hottest === undefined ? {} : { hottestKey: { key: hottest[0], events: hottest[1] } };
 }
 
 function mergeRu(parts: readonly RuReport[]): RuReport | undefined {

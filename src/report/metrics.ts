@@ -1,8 +1,10 @@
 import { Histogram, type HistogramSummary } from '../metrics/histogram.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
+import { backlogSummary } from './backlog.ts';
+import { hottestRange, throttledMs } from './ranges.ts';
 import type { RunReport } from './run-report.ts';
 
-export type MetricUnit = 'ms' | 'events/s' | 'events' | 'RU' | 'RU/s' | 'share';
+export type MetricUnit = 'ms' | 'events/s' | 'events' | 'RU' | 'RU/s' | 'share' | 'money';
 
 /** A figure of a report, by the name that thresholds, comparisons and exports use for it. */
 export interface Metric {
@@ -16,17 +18,23 @@ export interface Metric {
 
 /** What metrics are taken from: a report, or the figures of a run that has not ended. */
 type Measured = Pick<RunReport, 'stages'> &
-  Partial<Pick<RunReport, 'endToEnd' | 'load' | 'ru' | 'verdict' | 'process'>>;
+  Partial<Pick<RunReport, 'cost' | 'durationMs' | 'endToEnd' | 'load' | 'ru' | 'verdict' | 'process'>>;
 
 /** Every metric of a report that can be gated on, by name. */
 export function metricsOf(report: Measured): ReadonlyMap<string, Metric> {
   const metrics = new Map<string, Metric>();
   if (report.endToEnd !== undefined) metrics.set('e2e_latency', distribution(report.endToEnd));
   for (const stage of report.stages) addStage(metrics, stage);
-  const { load, ru, verdict, process } = report;
+  const { cost, load, ru, verdict, process } = report;
+  const backlog = backlogSummary(report);
+  if (backlog !== undefined)
+    metrics.set('backlog', { unit: 'events', values: { max: backlog.maxEvents }, better: 'lower' });
+  if (backlog?.drainMs !== undefined)
+    metrics.set('drain_time', { unit: 'ms', values: { max: backlog.drainMs }, better: 'lower' });
   if (load !== undefined) {
     metrics.set('dropped_events', counter(load.dropped, load.dropped + load.sent));
     metrics.set('sent_rate', { unit: 'events/s', values: { avg: load.achievedPerSecond }, better: 'higher' });
+    if (load.hottestKey !== undefined) metrics.set('hottest_key', counter(load.hottestKey.events, load.sent));
   }
   if (ru !== undefined) {
     const operations = Object.values(ru.operations).reduce((sum, { count }) => sum + count, 0);
@@ -41,7 +49,17 @@ export function metricsOf(report: Measured): ReadonlyMap<string, Metric> {
       values: { avg: ru.perSecond, max: ru.busiestPerSecond },
       better: 'lower',
     });
+    metrics.set('throttled_time', { unit: 'ms', values: { sum: throttledMs(ru) }, better: 'lower' });
+    const hottest = hottestRange(ru);
+    if (hottest !== undefined)
+      metrics.set('hottest_range', { unit: 'share', values: { rate: hottest.share }, better: 'lower' });
   }
+  if (cost !== undefined)
+    metrics.set('cost', {
+      unit: 'money',
+      values: { run: cost.run, hour: cost.perHour, month: cost.perMonth, million: cost.perMillionEvents },
+      better: 'lower',
+    });
   if (verdict !== undefined) {
     const { totals, acknowledged } = verdict;
     metrics.set('lost_events', counter(totals.lost, acknowledged));

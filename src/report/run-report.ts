@@ -21,6 +21,11 @@ export interface RunEnvironment {
   readonly commit?: string;
 }
 
+export interface HottestKey {
+  readonly key: string;
+  readonly events: number;
+}
+
 /** What the generator was asked for and what it did. */
 export interface LoadSummary {
   readonly requestedEvents?: number;
@@ -31,6 +36,8 @@ export interface LoadSummary {
   readonly dropped: number;
   /** Arrivals sent noticeably after their intended time. */
   readonly late: number;
+  /** The partition key that most events had; absent where several had as many. */
+  readonly hottestKey?: HottestKey;
 }
 
 /** The charge of a run against what was provisioned. */

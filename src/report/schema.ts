@@ -81,6 +81,24 @@ const ru = z.strictObject({
   perWrite: amount.optional(),
 });
 
+const usage = z
+  .strictObject({
+    hub: z.discriminatedUnion('tier', [
+      z.strictObject({ tier: z.literal('standard'), throughputUnits: amount }),
+      z.strictObject({ tier: z.literal('premium'), processingUnits: amount }),
+      z.strictObject({ tier: z.literal('dedicated'), capacityUnits: amount }),
+    ]),
+    store: z.discriminatedUnion('mode', [
+      z.strictObject({ mode: z.literal('provisioned'), ruPerSecond: amount }),
+      z.strictObject({ mode: z.literal('autoscale'), maxRuPerSecond: amount, billedRuPerSecond: amount }),
+      z.strictObject({ mode: z.literal('serverless'), ruPerHour: amount }),
+    ]),
+    eventsPerHour: amount,
+    eventBytes: amount,
+    storedGb: amount,
+  })
+  .describe('what is priced, so that `report --prices` can price it again');
+
 const cost = z
   .strictObject({
     currency: z.string(),
@@ -90,6 +108,7 @@ const cost = z
     perMillionEvents: amount,
     perMonth: amount.describe('730 hours'),
     run: amount,
+    usage: usage.optional(),
   })
   .describe('estimate by list prices');
 
@@ -175,6 +194,10 @@ const runReport = z
         sent: count,
         dropped: count,
         late: count,
+        hottestKey: z
+          .strictObject({ key: z.string(), events: count })
+          .optional()
+          .describe('the partition key of most events; absent when several have as many'),
       })
       .optional(),
     stages: z.array(stage).describe('in pipeline order'),

@@ -2,9 +2,10 @@ import type { Cost } from '../capacity/cost.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
 import type { Anomaly, AnomalyKind, Verdict } from '../pipeline/verify.ts';
 import { formatDurationMs } from '../util/duration.ts';
+import { backlogSummary } from './backlog.ts';
 import { formatCount, formatFigure, formatMetric, formatShare } from './format.ts';
 import { metricsOf } from './metrics.ts';
-import { rangeCount, singleRange } from './ranges.ts';
+import { hottestRange, throttledMs } from './ranges.ts';
 import type { RunReport, RuReport } from './run-report.ts';
 import { formatTable } from './table.ts';
 import type { ThresholdResult } from './thresholds.ts';
@@ -36,7 +37,7 @@ export function renderText(report: RunReport, paint: Paint = plain): string {
     stages.length > 0
       ? [heading(`RESULTS, ${formatDurationMs(report.durationMs)}`, paint), ...stageLines(report)]
       : [],
-    ru === undefined ? [] : [heading('COSMOS DB', paint), ...ruLines(ru)],
+    ru === undefined ? [] : [heading('COSMOS DB', paint), ...ruLines(ru, report.load)],
     report.cost === undefined ? [] : [heading('COST', paint), ...costLines(report.cost)],
     verdict === undefined ? [] : [heading('DELIVERY', paint), ...deliveryLines(verdict, paint)],
     bottleneck === undefined
@@ -116,7 +117,17 @@ function stageLines(report: RunReport): string[] {
   return [
     ...formatTable([header, ...rows], { indent: 4 }),
     '    latency: from the intended send time of an event to the end of the stage',
+    ...backlogLines(report),
   ];
+}
+
+/** `backlog: up to 10,963 events, gone 23.6s after the load`. */
+function backlogLines(report: RunReport): string[] {
+  const backlog = backlogSummary(report);
+  if (backlog === undefined) return [];
+  const { drainMs, maxEvents } = backlog;
+  const gone = drainMs === undefined ? '' : `, gone ${formatDurationMs(drainMs)} after the load`;
+  return [`    backlog: up to ${formatCount(maxEvents)} events${gone}`];
 }
 
 function percentiles(latency: StageSummary['latency']): string[] {
@@ -124,8 +135,9 @@ function percentiles(latency: StageSummary['latency']): string[] {
   return [latency.p50Ms, latency.p90Ms, latency.p99Ms, latency.p999Ms, latency.maxMs].map(formatDurationMs);
 }
 
-function ruLines(ru: RuReport): string[] {
+function ruLines(ru: RuReport, load: RunReport['load']): string[] {
   const { provisionedPerSecond: provisioned } = ru;
+  const refusedMs = throttledMs(ru);
   const rows = [
     [
       'consumed',
@@ -133,6 +145,7 @@ function ruLines(ru: RuReport): string[] {
       `${formatCount(ru.perSecond)} RU/s avg`,
       ru.perWrite === undefined ? '' : `${formatFigure(ru.perWrite)} RU/write`,
     ],
+    ...operationRows(ru),
     ...(provisioned === undefined
       ? []
       : [
@@ -143,8 +156,12 @@ function ruLines(ru: RuReport): string[] {
             `${formatShare(ru.busiestPerSecond / provisioned)} busiest second`,
           ],
         ]),
-    ...hottestRange(ru),
-    ['throttled (429)', formatCount(ru.throttled)],
+    ...hottestRows(ru, load),
+    [
+      'throttled (429)',
+      formatCount(ru.throttled),
+      refusedMs === 0 ? '' : `in ${formatCount(refusedMs / 1000)} seconds`,
+    ],
   ];
   return formatTable(rows, { indent: 4, left: [0, 1, 2, 3] });
 }
@@ -162,14 +179,37 @@ function costLines({ currency, items, perHour, perMillionEvents, perMonth, price
   return [...formatTable(rows, { indent: 4, left: [0, 2] }), `    ${prices}`];
 }
 
-/** Share of the hottest partition key range against the fair share. */
-function hottestRange(ru: RuReport): string[][] {
-  const named = Object.entries(ru.ranges).filter(([id]) => id !== '*');
-  const total = named.reduce((sum, [, range]) => sum + range.requestCharge, 0);
-  const hottest = Math.max(0, ...named.map(([, range]) => singleRange(range).requestCharge));
-  const ranges = rangeCount(ru);
-  if (ranges < 2 || total === 0) return [];
-  return [['hottest range', `${formatShare(hottest / total)} of load`, `${formatShare(1 / ranges)} is fair`]];
+/** What each kind of operation took, where there is more than one. */
+function operationRows({ operations, requestCharge }: RuReport): string[][] {
+  const kinds = Object.entries(operations).filter(([, { requestCharge: charge }]) => charge > 0);
+  if (kinds.length < 2) return [];
+  return kinds
+    .sort(([, a], [, b]) => b.requestCharge - a.requestCharge)
+    .map(([kind, { requestCharge: charge }]) => [
+      `  ${kind}`,
+      `${formatCount(charge)} RU`,
+      formatShare(charge / requestCharge),
+    ]);
+}
+
+/** A key with less than this is one among many. */
+const HOT_KEY_SHARE = 0.01;
+
+/** Shares of the hottest partition key range against the fair share, and of the hottest key where one stands out. */
+function hottestRows(ru: RuReport, load: RunReport['load']): string[][] {
+  const range = hottestRange(ru);
+  const key = load?.hottestKey;
+  const keyShare = key === undefined || load === undefined ? 0 : key.events / load.sent;
+  return [
+    ...(range === undefined
+      ? []
+      : [
+          ['hottest range', `${formatShare(range.share)} of load`, `${formatShare(range.fairShare)} is fair`],
+        ]),
+    ...(key === undefined || keyShare < HOT_KEY_SHARE
+      ? []
+      : [['hottest key', `${formatShare(keyShare)} of events`, key.key]]),
+  ];
 }
 
 function deliveryLines(verdict: Verdict, paint: Paint): string[] {

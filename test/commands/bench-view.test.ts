@@ -50,14 +50,14 @@ it('shows rates of the last second, what each stage is behind, and the use of th
   expect(view.frame().join('\n')).toMatchInlineSnapshot(`
     " running 00:10 [██████░░░░░░░░░░░░░░░░░░░░░░░░] 20%   20,790 of 100,000 events
 
-     STAGE      DONE  DONE/S  BACKLOG    P50    P99  ERRORS
-     produce  21,000   2,000        -  2.0ms  4.0ms       0
-     ingest   20,895   1,990      105   24ms   48ms       0
-     feed     20,790   1,980      105      -      -       0
+     STAGE      DONE  OFFERED/S  DONE/S  BACKLOG    P50    P99  ERRORS
+     produce  21,000      2,000   2,000        -  2.0ms  4.0ms       0
+     ingest   20,895      1,990   1,990      105   24ms   48ms       0
+     feed     20,790      1,980   1,980      105      -      -       0
 
      cosmos     22,000 RU/s of 100,000 (22.0%)   429s 7
      ranges     [█▄ !] hottest 10: 40% of the load
-     generator  2,000/s offered   in flight 0   event loop p99 +3.0ms"
+     generator  in flight 0   event loop p99 +3.0ms"
   `);
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { DEFAULT_SHEET } from '../../src/capacity/sheet.ts';
 import { type BenchResult, startBench } from '../../src/pipeline/bench.ts';
 import type { BenchChange, BenchStages } from '../../src/pipeline/bench-stages.ts';
 import type { ProduceResult } from '../../src/pipeline/produce-types.ts';
@@ -132,6 +133,7 @@ const context = {
   env: {},
   config: {},
   thresholds: [parseThreshold('lost_events:count==0'), parseThreshold('ru:avg<8')],
+  prices: DEFAULT_SHEET,
 };
 
 describe('bench', () => {

@@ -23,12 +23,14 @@ it('renders a report for a terminal of 80 columns', () => {
         feed        10,000   1,111   89ms  113ms  119ms  119ms  119ms       0
         end to end  10,000   1,111   89ms  113ms  119ms  119ms  119ms
         latency: from the intended send time of an event to the end of the stage
+        backlog: up to 0 events, gone 250ms after the load
 
       COSMOS DB
 
-        consumed         70,000 RU      7,778 RU/s avg  7 RU/write
-        provisioned      10,000 RU/s    77.8% avg       70.0% busiest second
-        hottest range    57.1% of load  50.0% is fair
+        consumed         70,000 RU         7,778 RU/s avg  7 RU/write
+        provisioned      10,000 RU/s       77.8% avg       70.0% busiest second
+        hottest range    57.1% of load     50.0% is fair
+        hottest key      100.0% of events  device-7
         throttled (429)  0
 
       DELIVERY

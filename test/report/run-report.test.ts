@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { describe, expect, it } from 'vitest';
+import { backlogSummary } from '../../src/report/backlog.ts';
 import { findBottleneck } from '../../src/report/bottleneck.ts';
 import { mergeReports } from '../../src/report/merge.ts';
 import type { RunReport } from '../../src/report/run-report.ts';
@@ -61,6 +62,21 @@ describe('the bottleneck', () => {
     expect(bottleneck).toMatchObject({ stage: 'ingest', reason: 'throttled' });
   });
 
+  it('names the range that took more than its share while the container had throughput left', () => {
+    const { ru } = sampleReport();
+    if (ru === undefined) throw new Error('the sample has request units');
+    const [hot, cold] = [ru.ranges['0'], ru.ranges['1']];
+    if (hot === undefined || cold === undefined) throw new Error('the sample has two ranges');
+    const idle = { ...cold, requestCharge: 4_000 };
+    const bottleneck = findBottleneck(
+      [sampleStage('produce'), sampleStage('ingest', { perSecond: 500, throttled: 5_000 })],
+      { ...ru, ranges: { 0: hot, 1: idle } },
+    );
+    expect(bottleneck?.sentence).toContain(
+      'because range 0 took 90.9% of the load and has 5,000 of the 10,000 RU/s',
+    );
+  });
+
   it('is the largest part of the latency when every stage kept up', () => {
     const bottleneck = findBottleneck([
       sampleStage('produce', { latencyMs: 5 }),
@@ -69,6 +85,19 @@ describe('the bottleneck', () => {
     ]);
     expect(bottleneck).toMatchObject({ stage: 'feed', reason: 'latency' });
     expect(bottleneck?.sentence).toMatch(/75%/);
+  });
+});
+
+describe('the backlog', () => {
+  it('is what was due and not through, and gone when the last event was', () => {
+    const stages = [sampleStage('produce'), sampleStage('ingest', { perSecond: 700 })];
+    expect(backlogSummary({ ...sampleReport(), stages, durationMs: 14_300 })).toEqual({
+      maxEvents: 3_000,
+      drainMs: 4_300,
+    });
+    const { load: _load, ...withoutSchedule } = sampleReport();
+    expect(backlogSummary(withoutSchedule)).toEqual({ maxEvents: 0 });
+    expect(backlogSummary({ stages: [] })).toBeUndefined();
   });
 });
 

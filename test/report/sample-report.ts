@@ -95,6 +95,7 @@ export function sampleReport(overrides: Partial<RunReport> = {}): RunReport {
       sent: 10_000,
       dropped: 0,
       late: 0,
+      hottestKey: { key: 'device-7', events: 10_000 },
     },
     stages,
     endToEnd: (stages[2] as StageSummary).latency,
