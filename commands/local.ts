@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { ENVIRONMENT_FORMATS, formatEnvironment } from '../src/cli/environment-text.ts';
 import { opt } from '../src/cli/options.ts';
@@ -6,6 +9,7 @@ import {
   type LocalState,
   readLocalState,
   removeLocalState,
+  writeCertificate,
   writeLocalState,
 } from '../src/config/local-state.ts';
 import { askStack } from '../src/local/admin-client.ts';
@@ -188,18 +192,28 @@ async function start(values: Values, free: boolean): Promise<LocalStack> {
 
 /** Serves until Ctrl-C, SIGTERM, or the end of the process that started this one as its stack. */
 async function serve(values: Values, context: CommandContext): Promise<ExitCode> {
-  const { terminal, clock, cwd, signal, parent } = context;
+  const { terminal, clock, cwd, env, signal, parent } = context;
   const startedAt = clock.now();
+  const announced = values.state !== false;
   const running = await start(values, false);
   const state: LocalState = {
     version: 1,
     pid: process.pid,
     startedAt: new Date().toISOString(),
-    environment: running.environment,
+    environment: {
+      ...running.environment,
+      ...(announced && {
+        NODE_EXTRA_CA_CERTS: writeCertificate(
+          join(cwd, '.cosmos-pipe'),
+          running.certificate,
+          env['NODE_EXTRA_CA_CERTS'],
+        ),
+      }),
+    },
     adminUrl: running.adminUrl,
+    certificate: running.certificate,
     ...(values.data !== undefined && { dataDir: values.data }),
   };
-  const announced = values.state !== false;
   if (announced) writeLocalState(cwd, state);
   try {
     if (announced) terminal.result(state, welcome(state, context.version, clock.now() - startedAt));
@@ -222,9 +236,13 @@ async function runAgainstStack(
   { rest, env, cwd, signal }: CommandContext,
 ): Promise<ExitCode> {
   const running = await start(values, true);
+  const folder = mkdtempSync(join(tmpdir(), 'cosmos-pipe-'));
   try {
-    return (await runChild(rest, { ...env, ...running.environment }, cwd, signal)) as ExitCode;
+    const trust = writeCertificate(folder, running.certificate, env['NODE_EXTRA_CA_CERTS']);
+    const environment = { ...env, ...running.environment, NODE_EXTRA_CA_CERTS: trust };
+    return (await runChild(rest, environment, cwd, signal)) as ExitCode;
   } finally {
+    rmSync(folder, { recursive: true, force: true });
     await running.stop();
   }
 }

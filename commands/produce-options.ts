@@ -231,7 +231,6 @@ export const produceOptions = {
     description: 'send part i of n; all parts together are the whole, on as many machines',
     ...sending,
   }),
-  webSockets: opt.flag({ flags: '--web-sockets', description: 'AMQP over WebSockets, port 443', ...sending }),
   dryRun: opt.flag({
     flags: '--dry-run',
     description: 'draw the load curve and the first events, send nothing',
@@ -256,4 +255,5 @@ export const produceOptions = {
   eventHub: eventHubsOptions.eventHub,
   eventHubsNamespace: eventHubsOptions.eventHubsNamespace,
   eventHubsConnectionString: eventHubsOptions.eventHubsConnectionString,
+  webSockets: eventHubsOptions.webSockets,
 };

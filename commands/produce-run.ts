@@ -86,7 +86,7 @@ export async function run(values: Values, context: CommandContext): Promise<Exit
   signal.addEventListener('abort', draining, { once: true });
   try {
     const result = await produce({
-      target: { ...eventHubs, ...(values.webSockets ? { webSockets: true } : {}) },
+      target: eventHubs,
       workload: input,
       run,
       recorder,

@@ -50,20 +50,28 @@ const MAY_IMPORT: Readonly<Record<string, Rule>> = {
   'src/local': { folders: ['src/local', 'src/util'], packages: [] },
   'src/local/amqp': { folders: ['src/util'], packages: [] },
   'src/local/faults': { folders: ['src/util'], packages: [] },
+  'src/local/tls': { folders: [], packages: [] },
   'src/local/event-hubs': {
-    folders: ['src/local/amqp', 'src/local/faults', 'src/local/service.ts', 'src/hashing', 'src/util'],
-    packages: [],
+    folders: [
+      'src/local/amqp',
+      'src/local/faults',
+      'src/local/tls',
+      'src/local/service.ts',
+      'src/hashing',
+      'src/util',
+    ],
+    packages: ['ws'],
   },
   'src/local/kafka': {
     folders: ['src/local/event-hubs', 'src/local/faults', 'src/local/service.ts', 'src/hashing', 'src/util'],
     packages: [],
   },
   'src/local/cosmos': {
-    folders: ['src/local/faults', 'src/local/service.ts', 'src/hashing', 'src/util'],
+    folders: ['src/local/faults', 'src/local/tls', 'src/local/service.ts', 'src/hashing', 'src/util'],
     packages: [],
   },
   'src/local/event-grid': {
-    folders: ['src/local/faults', 'src/local/service.ts', 'src/util'],
+    folders: ['src/local/faults', 'src/local/tls', 'src/local/service.ts', 'src/util'],
     packages: [],
   },
   'src/local/redis': {

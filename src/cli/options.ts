@@ -102,6 +102,12 @@ export const eventHubsOptions = {
     env: ['EVENTHUB_CONNECTION_STRING', 'EVENTHUBS_CONNECTION_STRING'],
     group: 'Event Hubs:',
   }),
+  webSockets: opt.flag({
+    flags: '--web-sockets',
+    description: 'AMQP over WebSockets on port 443, where 5671 is closed',
+    env: ['EVENTHUB_WEB_SOCKETS'],
+    group: 'Event Hubs:',
+  }),
 };
 
 export const cosmosOptions = {

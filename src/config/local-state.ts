@@ -11,6 +11,8 @@ export interface LocalState {
   readonly environment: Readonly<Record<string, string>>;
   /** Base URL of the admin endpoint: /health, /stats, /faults. */
   readonly adminUrl: string;
+  /** PEM of the certificate with which the stack answers TLS. */
+  readonly certificate?: string;
   /** Folder of the logs; absent when everything is in memory. */
   readonly dataDir?: string;
 }
@@ -48,4 +50,19 @@ export function removeLocalState(cwd: string, pid: number): void {
   } catch {
     // Nothing readable is left to remove.
   }
+}
+
+/**
+ * Writes the certificate of a stack to `folder` for programs that take it by NODE_EXTRA_CA_CERTS, behind those that the
+ * variable names already.
+ *
+ * @returns the path of the file
+ */
+export function writeCertificate(folder: string, certificate: string, already: string | undefined): string {
+  const file = join(folder, 'ca.pem');
+  const others =
+    already === undefined || already === file || !existsSync(already) ? '' : readFileSync(already, 'utf8');
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(file, `${others}${certificate}`);
+  return file;
 }

@@ -26,7 +26,7 @@ export function resolveTargets(
   values: ConnectionValues,
   local: LocalState | undefined,
 ): Targets {
-  const localValues = local === undefined ? undefined : { ...values, ...valuesOf(local.environment) };
+  const localValues = local === undefined ? undefined : { ...values, ...valuesOf(local) };
   let isEmbedded = local !== undefined;
   const pick = <T>(service: ServiceName, build: (from: ConnectionValues) => T | undefined): T | undefined => {
     if (!need.includes(service)) return undefined;
@@ -70,8 +70,8 @@ export function namesAService(values: ConnectionValues): boolean {
   );
 }
 
-/** Connection option values as the environment of a local stack gives them. */
-function valuesOf(environment: Readonly<Record<string, string>>): ConnectionValues {
+/** Connection option values as a local stack gives them. */
+function valuesOf({ environment, certificate }: LocalState): ConnectionValues {
   const secret = (name: string): Secret | undefined => {
     const value = environment[name];
     return value === undefined ? undefined : new Secret(value);
@@ -83,12 +83,14 @@ function valuesOf(environment: Readonly<Record<string, string>>): ConnectionValu
     redisUrl: secret('REDIS_URL'),
     eventGridEndpoint: environment['EVENTGRID_TOPIC_ENDPOINT'],
     eventGridKey: secret('EVENTGRID_TOPIC_KEY'),
+    certificate,
   };
 }
 
 function eventHubsTarget(values: ConnectionValues): EventHubsTarget | undefined {
   const connectionString = values['eventHubsConnectionString'] as Secret | undefined;
   const namespace = values['eventHubsNamespace'] as string | undefined;
+  const certificate = values['certificate'] as string | undefined;
   if (connectionString === undefined && namespace === undefined) return undefined;
   const entityPath = connectionString && /(?:^|;)EntityPath=([^;]+)/i.exec(connectionString.reveal())?.[1];
   return {
@@ -96,6 +98,7 @@ function eventHubsTarget(values: ConnectionValues): EventHubsTarget | undefined 
     eventHub: (values['eventHub'] as string | undefined) ?? entityPath ?? DEFAULT_HUB,
     consumerGroup: (values['consumerGroup'] as string | undefined) ?? '$Default',
     ...(values['webSockets'] === true && { webSockets: true }),
+    ...(certificate !== undefined && { certificate }),
   };
 }
 

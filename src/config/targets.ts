@@ -8,6 +8,8 @@ export interface EventHubsTarget {
   readonly eventHub: string;
   readonly consumerGroup: string;
   readonly webSockets?: boolean;
+  /** PEM of the embedded stack's certificate, trusted besides the public ones. */
+  readonly certificate?: string;
 }
 
 export interface CosmosTarget {

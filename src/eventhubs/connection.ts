@@ -1,3 +1,4 @@
+import { rootCertificates } from 'node:tls';
 import type {
   CheckpointStore,
   EventHubClientOptions,
@@ -42,7 +43,11 @@ export async function eventHubsConnection(target: EventHubsTarget): Promise<Even
   const sdk = await import('@azure/event-hubs');
   const { eventHub } = target;
   const shared: EventHubClientOptions = { retryOptions: { ...RETRY_OPTIONS } };
-  if (target.webSockets) shared.webSocketOptions = { webSocket: (await import('ws')).WebSocket };
+  if (target.webSockets) {
+    shared.webSocketOptions = { webSocket: (await import('ws')).WebSocket };
+    if (target.certificate !== undefined)
+      shared.webSocketOptions.webSocketConstructorOptions = { ca: [...rootCertificates, target.certificate] };
+  }
 
   if (target.connectionString) {
     const connectionString = target.connectionString.reveal();

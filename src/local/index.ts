@@ -12,8 +12,9 @@ import { createFaults, type Faults } from './faults/faults.ts';
 import { FAULT_KINDS, type FaultService } from './faults/grammar.ts';
 import { type ForeignRedis, startForeignRedis } from './redis/choice.ts';
 import { type RedisService, startRedis } from './redis/index.ts';
-import type { LocalService } from './service.ts';
+import type { LocalService, ServiceOptions } from './service.ts';
 import { createStackFaults, type StackFaults } from './stack-faults.ts';
+import { selfSignedCertificate } from './tls/certificate.ts';
 
 export interface LocalOptions {
   /** Address to bind; loopback by default. */
@@ -50,6 +51,11 @@ export interface LocalStack {
   readonly faults: StackFaults;
   /** Base URL of /health, /stats, /faults and /split. */
   readonly adminUrl: string;
+  /**
+   * PEM of the certificate with which Event Hubs, Cosmos DB and Event Grid answer TLS on their ports: for the `ca` of a
+   * client, or a file that NODE_EXTRA_CA_CERTS or SSL_CERT_FILE names. A new one at each start.
+   */
+  readonly certificate: string;
   stop(): Promise<void>;
 }
 
@@ -67,6 +73,7 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalStack
     seed = 1,
     redis: redisChoice = 'embedded',
   } = options;
+  const certificate = selfSignedCertificate(host, clock.epochMicros() / 1000);
   const unlock = dataDir === undefined ? undefined : lockDataDir(dataDir);
   const faultsOf = Object.fromEntries(
     (Object.keys(FAULT_KINDS) as FaultService[]).map((service, index) => [
@@ -84,12 +91,17 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalStack
   const start = async <T extends { stop(): Promise<void> }>(
     name: string,
     port: number,
-    launch: (common: { host: string; port: number; dataDir?: string }) => Promise<T>,
+    launch: (common: ServiceOptions & { readonly host: string; readonly port: number }) => Promise<T>,
   ): Promise<T> => {
     const folder = dataDir === undefined ? undefined : join(dataDir, name);
     if (folder !== undefined) mkdirSync(folder, { recursive: true });
     try {
-      const service = await launch({ host, port, ...(folder !== undefined && { dataDir: folder }) });
+      const service = await launch({
+        host,
+        port,
+        certificate,
+        ...(folder !== undefined && { dataDir: folder }),
+      });
       started.push(service);
       return service;
     } catch (error) {
@@ -154,6 +166,7 @@ export async function startLocal(options: LocalOptions = {}): Promise<LocalStack
       eventGrid,
       faults,
       adminUrl: `http://${host}:${admin.port}`,
+      certificate: certificate.certificate,
       stop,
     };
   } catch (error) {

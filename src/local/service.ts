@@ -1,3 +1,5 @@
+import type { Certificate } from './tls/certificate.ts';
+
 /** What every embedded service shares, so that the stack starts, stops and describes them alike. */
 export interface ServiceOptions {
   /** Address to bind, loopback by default. */
@@ -6,6 +8,8 @@ export interface ServiceOptions {
   readonly port?: number;
   /** Folder for the append-only logs; in memory when absent. */
   readonly dataDir?: string;
+  /** Has the service take TLS on the same port as well; plain connections only when absent. */
+  readonly certificate?: Certificate;
 }
 
 export interface LocalService {

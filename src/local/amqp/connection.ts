@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import type { Clock } from '../../util/clock.ts';
 import type { AmqpApplication, ConnectionLimits } from './application.ts';
 import { type AmqpCondition, AmqpProtocolError, framingError } from './errors.ts';
@@ -25,7 +25,10 @@ const CHANNEL_MAX = 4_999;
 const TURN_BYTES = 128 * 1024;
 
 export interface ConnectionOptions {
-  readonly socket: Socket;
+  /** The bytes of the connection, whatever carries them. */
+  readonly socket: Duplex;
+  /** Breaks off what carries the bytes, as a broken network does. */
+  readonly abort: () => void;
   readonly application: AmqpApplication;
   readonly limits: ConnectionLimits;
   readonly clock: Clock;
@@ -39,7 +42,8 @@ export class Connection {
   peerMaxFrameSize = 0xffff_ffff;
   readonly application: AmqpApplication;
   readonly output: Output;
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
+  readonly #abort: () => void;
   readonly #limits: ConnectionLimits;
   readonly #clock: Clock;
   readonly #parser: FrameParser;
@@ -55,6 +59,7 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     this.#socket = options.socket;
+    this.#abort = options.abort;
     this.application = options.application;
     this.#limits = options.limits;
     this.#clock = options.clock;
@@ -65,7 +70,6 @@ export class Connection {
       onProtocolHeader: (id) => this.#onProtocolHeader(id),
       onFrame: (type, channel, bytes, start, end) => this.#onFrame(type, channel, bytes, start, end),
     });
-    options.socket.setNoDelay(true);
     options.socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     options.socket.on('drain', () => this.#pump());
     // What went wrong is of no consequence here: 'close' follows.
@@ -108,11 +112,11 @@ export class Connection {
     this.#after(1_000, () => this.#socket.destroy());
   }
 
-  /** Drops the connection with a TCP reset, as a broken network does. */
+  /** Drops the connection as a broken network does. */
   reset(): void {
     this.#closing = true;
     this.#parser.stop();
-    this.#socket.resetAndDestroy();
+    this.#abort();
   }
 
   /** Gives `link` a turn to send; links take turns, so that a fast one does not starve the others. */

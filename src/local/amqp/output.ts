@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 const CHUNK_BYTES = 128 * 1024;
 const SPARE_CHUNKS = 8;
@@ -10,7 +10,7 @@ const HIGH_WATER_BYTES = 1024 * 1024;
  * has taken is used again, so that steady delivery allocates nothing.
  */
 export class Output {
-  readonly #socket: Socket;
+  readonly #socket: Duplex;
   readonly #spare: Buffer[] = [];
   #chunk: Buffer | undefined;
   #used = 0;
@@ -18,7 +18,7 @@ export class Output {
   /** Bytes handed over so far, to tell whether the connection was silent. */
   total = 0;
 
-  constructor(socket: Socket) {
+  constructor(socket: Duplex) {
     this.#socket = socket;
   }
 

@@ -39,7 +39,7 @@ export function createGateway(options: GatewayOptions): (request: WireRequest) =
 
 function route(options: GatewayOptions, request: WireRequest): WireReply {
   const { path, method } = request;
-  if (path.length === 0) return json(200, accountBody(request.authority));
+  if (path.length === 0) return json(200, accountBody(request));
   if (path[0] === 'offers' && path.length <= 2) return offerRoute(options, request);
   if (path[0] !== 'dbs') throw notFound();
   if (path.length <= 2) return databaseRoute(options, request);

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { TLSSocket } from 'node:tls';
 import type { Clock } from '../../util/clock.ts';
 import type { Faults } from '../faults/faults.ts';
 import { badRequest, tooLarge } from './errors.ts';
@@ -51,8 +52,10 @@ function answer(
     send(response, errorReply(badRequest('The request path is not properly encoded')));
     return;
   }
-  const { method = 'GET', headers } = request;
-  send(response, options.handle({ method, path, headers, body, authority: headers.host ?? '' }));
+  const { method = 'GET', headers, socket } = request;
+  const authority = headers.host ?? '';
+  const secure = socket instanceof TLSSocket;
+  send(response, options.handle({ method, path, headers, body, authority, secure }));
 }
 
 function disturb(

@@ -3,6 +3,7 @@ import { type Clock, systemClock } from '../../util/clock.ts';
 import { seededRandom } from '../../util/random.ts';
 import { createFaults, type Faults } from '../faults/faults.ts';
 import type { LocalService, ServiceOptions } from '../service.ts';
+import { acceptTls } from '../tls/accept-tls.ts';
 import { EMULATOR_KEY } from './auth.ts';
 import { Catalog, type ContainerEntry } from './catalog.ts';
 import { drawOperationFault } from './faults.ts';
@@ -25,7 +26,7 @@ export interface CosmosOptions extends ServiceOptions {
   readonly strictSplit?: boolean;
 }
 
-/** An embedded Cosmos DB account, API for NoSQL, gateway mode over plain HTTP. */
+/** An embedded Cosmos DB account, API for NoSQL, gateway mode over HTTP. */
 export interface CosmosService extends LocalService {
   readonly faults: Faults;
   stats(): CosmosStats;
@@ -84,6 +85,7 @@ export async function startCosmos(options: CosmosOptions = {}): Promise<CosmosSe
     fault: (range) => drawOperationFault(faults, range),
   });
   const server = createHttpServer({ faults, clock, signal: stopping.signal, handle: gateway });
+  const dropUnspoken = options.certificate && acceptTls(server, options.certificate);
   const endSplits = faults.onDue('split', () => splitLargest(catalog));
   const expiry = setInterval(() => {
     for (const { container } of catalog.containers) container.expire(EXPIRY_BATCH);
@@ -114,6 +116,7 @@ export async function startCosmos(options: CosmosOptions = {}): Promise<CosmosSe
       await new Promise<void>((resolve) => {
         server.close(() => resolve());
         server.closeAllConnections();
+        dropUnspoken?.();
       });
       catalog.close();
     },

@@ -2,11 +2,14 @@ import type { ContainerEntry, Database } from './catalog.ts';
 import type { JsonObject } from './item.ts';
 import type { PhysicalPartition } from './partition.ts';
 import { partitionKeyRangeRid } from './rid.ts';
+import type { WireRequest } from './wire.ts';
 
 /** Bodies of metadata resources, as clients read them. */
-export function accountBody(authority: string): JsonObject {
+export function accountBody({ secure, authority }: Pick<WireRequest, 'secure' | 'authority'>): JsonObject {
   // The address that the client used, and no other: SDKs send all further requests to what is advertised here.
-  const locations = [{ name: 'Local', databaseAccountEndpoint: `http://${authority}/` }];
+  const locations = [
+    { name: 'Local', databaseAccountEndpoint: `${secure ? 'https' : 'http'}://${authority}/` },
+  ];
   return {
     _self: '',
     // Not "localhost": the JavaScript SDK then ignores the locations and reads the account before every request.

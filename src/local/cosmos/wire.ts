@@ -13,6 +13,8 @@ export interface WireRequest {
   readonly body: Buffer;
   /** Host and port as the client addressed them. */
   readonly authority: string;
+  /** Over TLS. */
+  readonly secure: boolean;
 }
 
 export interface WireReply {

@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '../../util/clock.ts';
 import { seededRandom } from '../../util/random.ts';
 import { createFaults, type Faults } from '../faults/faults.ts';
 import type { LocalService, ServiceOptions } from '../service.ts';
+import { acceptTls } from '../tls/accept-tls.ts';
 import { deadLettersIn, deadLettersInMemory } from './dead-letter.ts';
 import type { Deliver } from './deliver.ts';
 import { Grid } from './grid.ts';
@@ -99,6 +100,7 @@ export async function startEventGrid(options: EventGridOptions = {}): Promise<Ev
   );
   server.keepAliveTimeout = 65_000;
   server.requestTimeout = 0;
+  const dropUnspoken = options.certificate && acceptTls(server, options.certificate);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port ?? 0, host, resolve);
@@ -134,6 +136,7 @@ export async function startEventGrid(options: EventGridOptions = {}): Promise<Ev
       await grid.stop();
       clearTimeout(grace);
       server.closeAllConnections();
+      dropUnspoken?.();
       webhooks.close();
     },
   };

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { systemClock } from '../../util/clock.ts';
 import { PipeError } from '../../util/errors.ts';
 import { seededRandom } from '../../util/random.ts';
 import { type AmqpApplication, SERVICE_LIMITS } from '../amqp/application.ts';
 import { Connection } from '../amqp/connection.ts';
 import { createFaults } from '../faults/faults.ts';
+import { acceptTls, peekFirstByte, transportOf } from '../tls/accept-tls.ts';
 import { appendEvent } from './append.ts';
 import { Claims } from './authorization.ts';
 import { type Broker, type Peer, wallMs } from './broker.ts';
@@ -18,7 +20,10 @@ import { ReplyLinks } from './replies.ts';
 import { attachRequests, isRequestNode } from './requests.ts';
 import { SegmentCache } from './segment-cache.ts';
 import { ThroughputLimit } from './throughput.ts';
+import { webSocketFront } from './web-socket.ts';
 
+/** `A` of the protocol header (AMQP 1.0 part 2, 2.2). */
+const AMQP_HEADER = 0x41;
 const MIB = 1024 * 1024;
 const DAY_MS = 86_400_000;
 const DEFAULT_HUB: HubDefinition = { name: 'telemetry', partitionCount: 4 };
@@ -37,10 +42,23 @@ export async function startEventHubs(options: EventHubsOptions = {}): Promise<Ev
   for (const hub of hubs) broker.namespace.ensure(hub);
   const connections = new Set<Connection>();
   const application = applicationOf(broker, connections);
+  const limits = { ...SERVICE_LIMITS, ...(options.maxFrameSize && { maxFrameSize: options.maxFrameSize }) };
+  // Sockets on which no AMQP was spoken yet.
+  const silent = new Set<Socket>();
+  const connect = (stream: Duplex, socket: Socket): void => {
+    silent.delete(socket);
+    const abort = (): void => {
+      transportOf(socket).resetAndDestroy();
+    };
+    connections.add(new Connection({ socket: stream, abort, application, limits, clock: broker.clock }));
+  };
+  const openWebSocket = webSocketFront(connect);
   const server = createServer({ noDelay: true }, (socket) => {
-    const limits = { ...SERVICE_LIMITS, ...(options.maxFrameSize && { maxFrameSize: options.maxFrameSize }) };
-    connections.add(new Connection({ socket, application, limits, clock: broker.clock }));
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+    peekFirstByte(socket, (byte) => (byte === AMQP_HEADER ? connect(socket, socket) : openWebSocket(socket)));
   });
+  const dropUnspoken = options.certificate && acceptTls(server, options.certificate);
   const port = await listen(server, host, options.port ?? 0);
   const stopping = new AbortController();
   sweep(broker, stopping.signal);
@@ -69,6 +87,8 @@ export async function startEventHubs(options: EventHubsOptions = {}): Promise<Ev
       stopping.abort();
       unsubscribe();
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      dropUnspoken?.();
+      for (const socket of silent) socket.destroy();
       for (const connection of connections)
         connection.close({ condition: 'amqp:connection:forced', description: 'The service is stopping.' });
       await closed;

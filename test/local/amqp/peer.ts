@@ -91,7 +91,13 @@ export async function startServer(
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
-    new Connection({ socket, application, limits: { ...SERVICE_LIMITS, ...limits }, clock: systemClock });
+    new Connection({
+      socket,
+      abort: () => socket.resetAndDestroy(),
+      application,
+      limits: { ...SERVICE_LIMITS, ...limits },
+      clock: systemClock,
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   onTestFinished(() => {
