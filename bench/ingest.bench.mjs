@@ -13,7 +13,8 @@ const CONTENDERS = {
   'cosmos-pipe': 'ingest-ours.mjs',
   upserts: 'ingest-upserts.mjs',
   executeBulkOperations: 'ingest-execute-bulk.mjs',
-  'items.bulk': 'ingest-items-bulk.mjs',
+  'executeBulkOperations, tuned': 'ingest-execute-bulk-tuned.mjs',
+  'items.bulk, tuned': 'ingest-items-bulk.mjs',
 };
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
 const EVENTS = Number(process.env.BENCH_EVENTS ?? 60_000);
