@@ -1,18 +1,23 @@
 import { resolve } from 'node:path';
+import { getHeapStatistics } from 'node:v8';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { startLiveView } from '../src/cli/live.ts';
 import { cosmosOptions, opt, redisOptions } from '../src/cli/options.ts';
 import { createRuRecorder } from '../src/metrics/ru-recorder.ts';
-import { readLedgers } from '../src/pipeline/ledger-file.ts';
-import { verifyPipeline } from '../src/pipeline/verify-run.ts';
+import { MAX_MEMORY_BYTES, type VerifyProgress, verifyPipeline } from '../src/pipeline/verify-run.ts';
 import { formatCount } from '../src/report/format.ts';
 import { reportOfVerify } from '../src/report/from-verify.ts';
+import { formatBytes } from '../src/util/bytes.ts';
 import { type ExitCode, usageError } from '../src/util/errors.ts';
 import { publishReport, reportOptions } from './report-output.ts';
 
 const truth = { group: 'Truth:' } as const;
 const places = { group: 'Places:' } as const;
 const verdict = { group: 'Verdict:' } as const;
+const memory = { group: 'Memory:' } as const;
+
+/** Of the heap that V8 allows itself; the rest is for pages and the process itself. */
+const HEAP_SHARE = 0.7;
 
 const options = {
   ledger: opt.text({
@@ -69,6 +74,16 @@ const options = {
     fallback: '10',
     ...verdict,
   }),
+  maxMemory: opt.bytes({
+    flags: '--max-memory <size>',
+    description: 'for what is known of keys; more goes to disk until the end (default: 512MB, or what fits)',
+    ...memory,
+  }),
+  scratch: opt.text({
+    flags: '--scratch <folder>',
+    description: 'where that goes (default: the folder for temporary files)',
+    ...memory,
+  }),
   ...reportOptions,
   ...cosmosOptions,
   ...redisOptions,
@@ -98,18 +113,21 @@ async function verify(values: OptionValues<typeof options>, context: CommandCont
       '--key and --sequence belong together',
       'for example --key deviceId --sequence deviceSequenceNumber',
     );
-  const ledgers = await readLedgers(values.ledger.map((path) => resolve(cwd, path)));
+  const maxMemoryBytes = memoryBound(values.maxMemory);
   const withCache = values.cache === true;
   const { cosmos, redis } = await context.targets(withCache ? ['cosmos', 'redis'] : ['cosmos']);
   if (cosmos === undefined) throw new Error('targets() returns what is needed');
   const startedMicros = clock.epochMicros();
   const startMs = clock.now();
-  let read = 0;
-  const line = (): string => `read ${formatCount(read)} items of ${cosmos.database}/${cosmos.container}`;
+  let progress: VerifyProgress = { items: 0, spilledBytes: 0 };
+  const line = (): string =>
+    `read ${formatCount(progress.items)} items of ${cosmos.database}/${cosmos.container}${spilledText(progress)}`;
   const live = startLiveView(terminal, { frame: () => [` ${line()}`], heartbeat: line, clock });
   const found = await verifyPipeline({
     cosmos,
-    ledgers,
+    ledgers: values.ledger.map((path) => resolve(cwd, path)),
+    maxMemoryBytes,
+    ...(values.scratch !== undefined && { scratchFolder: resolve(cwd, values.scratch) }),
     fields: {
       ...(values.key !== undefined && { key: values.key }),
       ...(values.sequence !== undefined && { sequence: values.sequence }),
@@ -124,13 +142,14 @@ async function verify(values: OptionValues<typeof options>, context: CommandCont
     ru: createRuRecorder({ clock }),
     clock,
     signal: context.signal,
-    onProgress: (items) => {
-      read = items;
+    onProgress: (now) => {
+      progress = now;
     },
   }).finally(() => live.stop());
-  const report = reportOfVerify(found, {
+  if (found.spilledBytes > 0) terminal.note(`read everything${spilledText(found)}`);
+  const report = reportOfVerify(found.verdict, {
     title: `${cosmos.database}/${cosmos.container}`,
-    run: [...ledgers.keys()].join(','),
+    run: found.runs.join(','),
     toolVersion: context.version,
     startedMicros,
     durationMs: clock.now() - startMs,
@@ -139,4 +158,18 @@ async function verify(values: OptionValues<typeof options>, context: CommandCont
     thresholds: values.threshold,
   });
   return publishReport(report, values.output, context);
+}
+
+function spilledText({ spilledBytes }: Pick<VerifyProgress, 'spilledBytes'>): string {
+  return spilledBytes === 0 ? '' : `, ${formatBytes(spilledBytes)} put aside on disk`;
+}
+
+function memoryBound(wantedBytes: number | undefined): number {
+  const limitBytes = Math.round(getHeapStatistics().heap_size_limit * HEAP_SHARE);
+  if (wantedBytes === undefined) return Math.min(MAX_MEMORY_BYTES, limitBytes);
+  if (wantedBytes <= limitBytes) return wantedBytes;
+  throw usageError(
+    `--max-memory ${formatBytes(wantedBytes)} is more than the heap of this Node.js has room for, ${formatBytes(limitBytes)}`,
+    `let it grow: NODE_OPTIONS=--max-old-space-size=${Math.ceil(wantedBytes / HEAP_SHARE / 1024 ** 2)}`,
+  );
 }

@@ -7,7 +7,7 @@ export interface Interval {
 /** A set of whole numbers held as disjoint, non-adjacent, ascending intervals: small when the numbers are contiguous. */
 export class IntervalSet {
   /** from, to, from, to, ... */
-  readonly #bounds: number[] = [];
+  #bounds: number[] = [];
   #size = 0;
 
   static of(bounds: readonly number[]): IntervalSet {
@@ -37,7 +37,9 @@ export class IntervalSet {
     const bounds = this.#bounds;
     const last = bounds.length - 1;
     if (last < 0 || from > (bounds[last] as number) + 1) {
-      bounds.push(from, to);
+      // Most sets have one interval: a literal takes two slots, a first push would take seventeen.
+      if (last < 0) this.#bounds = [from, to];
+      else bounds.push(from, to);
       this.#size += to - from + 1;
       return to - from + 1;
     }

@@ -116,18 +116,48 @@ async function replaceWithSummary(path: string, ledger: Ledger): Promise<void> {
   await rename(draft, path);
 }
 
+/** Who is told what ledger files say, line by line. */
+export interface LedgerReader {
+  /** A run whose acknowledgements follow; announced once per file and section. */
+  run(run: string): void;
+  acknowledged(run: string, key: string, from: number, to: number): void;
+  misbehaved(run: string, kind: string, key: string, from: number, to: number): void;
+  /** The run's producer did not close this ledger. */
+  incomplete(run: string): void;
+}
+
 /**
- * Reads ledger files; runs of the same name (shards, workers) are added. A torn last line, left by a killed producer,
- * is ignored and the run is marked incomplete.
+ * Reads ledger files, whatever their size. A torn last line, left by a killed producer, is ignored and the run is reported
+ * as incomplete. Throws PipeError E_CONFIG for a file that cannot be read or is no ledger.
  */
+export async function streamLedgers(paths: readonly string[], reader: LedgerReader): Promise<void> {
+  for (const path of paths) await streamLedger(path, reader);
+}
+
+/** Reads ledger files into memory; runs of the same name (shards, workers) are added. */
 export async function readLedgers(paths: readonly string[]): Promise<ReadonlyMap<string, RunLedger>> {
   const runs = new Map<string, Ledger>();
-  for (const path of paths) await readInto(runs, path);
+  const ledgerOf = (run: string): Ledger => {
+    let ledger = runs.get(run);
+    if (ledger === undefined) {
+      ledger = new Ledger(run);
+      runs.set(run, ledger);
+    }
+    return ledger;
+  };
+  await streamLedgers(paths, {
+    run: ledgerOf,
+    acknowledged: (run, key, from, to) => ledgerOf(run).acknowledged(key, from, to),
+    misbehaved: (run, kind, key, from, to) => ledgerOf(run).misbehaved(kind, key, from, to),
+    incomplete: (run) => {
+      ledgerOf(run).complete = false;
+    },
+  });
   return runs;
 }
 
-async function readInto(runs: Map<string, Ledger>, path: string): Promise<void> {
-  let current: Ledger | undefined;
+async function streamLedger(path: string, reader: LedgerReader): Promise<void> {
+  let run: string | undefined;
   let ended = true;
   let lineNumber = 0;
   try {
@@ -139,36 +169,37 @@ async function readInto(runs: Map<string, Ledger>, path: string): Promise<void> 
       const line = parseLine(text);
       if (line === undefined) continue;
       if (line.ledger === 1 && line.run !== undefined) {
-        if (current !== undefined && !ended) current.complete = false;
-        current = runs.get(line.run) ?? new Ledger(line.run);
-        runs.set(line.run, current);
+        if (run !== undefined && !ended) reader.incomplete(run);
+        run = line.run;
+        reader.run(run);
         ended = false;
       }
-      if (current === undefined) break;
-      apply(line, current);
+      if (run === undefined) break;
+      tell(line, run, reader);
       if (line.end !== undefined) ended = true;
     }
   } catch (error) {
+    if (error instanceof PipeError) throw error;
     throw new PipeError('E_CONFIG', `cannot read the ledger ${path} (${(error as Error).message})`, {
       hint: 'write one with: cosmos-pipe produce --ledger run.ledger.ndjson',
       cause: error,
     });
   }
-  if (current === undefined) {
+  if (run === undefined) {
     throw new PipeError('E_CONFIG', `${path} is not a ledger file (line ${lineNumber} has no run)`, {
       hint: 'write one with: cosmos-pipe produce --ledger run.ledger.ndjson',
     });
   }
-  if (!ended) current.complete = false;
+  if (!ended) reader.incomplete(run);
 }
 
-function apply(line: LedgerLine, ledger: Ledger): void {
+function tell(line: LedgerLine, run: string, reader: LedgerReader): void {
   for (const [key, bounds] of Object.entries(line.acknowledged ?? {})) {
-    forEachInterval(bounds, (from, to) => ledger.acknowledged(key, from, to));
+    forEachInterval(bounds, (from, to) => reader.acknowledged(run, key, from, to));
   }
   for (const [kind, keys] of Object.entries(line.misbehaviour ?? {})) {
     for (const [key, bounds] of Object.entries(keys)) {
-      forEachInterval(bounds, (from, to) => ledger.misbehaved(kind, key, from, to));
+      forEachInterval(bounds, (from, to) => reader.misbehaved(run, kind, key, from, to));
     }
   }
 }

@@ -3,6 +3,8 @@ import type { Observation } from './observation.ts';
 /** Repeated readings of one key that are told apart; of more, the order within the oldest is taken on trust. */
 const MAX_MARKS = 16;
 
+type Version = Pick<Observation, 'sequence' | 'ingestedMs' | 'partition' | 'sequenceNumber'>;
+
 interface Mark {
   sequence: number;
   ingestedMs: number;
@@ -29,8 +31,13 @@ export class KeyOrder {
   /** By ascending sequence and descending time: of the events above a sequence, the first has the latest stamp. */
   readonly #marks: Mark[] = [];
 
+  /** The versions that decide, in an order in which `shown` takes them up again. */
+  get marks(): readonly Readonly<Mark>[] {
+    return this.#marks;
+  }
+
   /** Notes a version that was shown, the first one of its event or not. */
-  shown({ sequence, ingestedMs, partition, sequenceNumber }: Observation): void {
+  shown({ sequence, ingestedMs, partition, sequenceNumber }: Version): void {
     if (ingestedMs === undefined || partition === undefined || sequenceNumber === undefined) return;
     const marks = this.#marks;
     let first = marks.length;
@@ -54,7 +61,7 @@ export class KeyOrder {
   }
 
   /** Whether only a second write can explain that this event is shown after higher ones of its key. */
-  isRewritten({ sequence, ingestedMs, partition, sequenceNumber }: Observation): boolean {
+  isRewritten({ sequence, ingestedMs, partition, sequenceNumber }: Version): boolean {
     if (ingestedMs === undefined || sequenceNumber === undefined) return false;
     const above = this.#marks.filter((mark) => mark.sequence > sequence);
     return (

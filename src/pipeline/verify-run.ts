@@ -6,21 +6,23 @@ import { cacheKey } from '../cache/key.ts';
 import type { CosmosTarget, RedisTarget } from '../config/targets.ts';
 import { runChangeFeed } from '../cosmos/change-feed/reader.ts';
 import type { FeedChange } from '../cosmos/change-feed/types.ts';
-import { openCosmos } from '../cosmos/client.ts';
+import { type CosmosConnection, openCosmos } from '../cosmos/client.ts';
 import { readContainer } from '../cosmos/containers.ts';
 import type { RuRecorder } from '../metrics/types.ts';
 import type { Clock } from '../util/clock.ts';
 import { PipeError } from '../util/errors.ts';
-import type { RunLedger } from './ledger.ts';
+import { streamLedgers } from './ledger-file.ts';
 import { isUnreadable, type ObservationFields, observer } from './observation.ts';
-import { createVerifier, type Place, type Verdict } from './verify.ts';
+import type { Place, Verdict } from './verdict.ts';
+import { createBoundedVerifier } from './verify-bounded.ts';
 
 const CACHE_BATCH = 500;
+export const MAX_MEMORY_BYTES = 512e6;
 
 export interface VerifyOptions {
   readonly cosmos: CosmosTarget;
-  /** Runs to hold the container against; empty: every key must be without gaps. */
-  readonly ledgers: ReadonlyMap<string, RunLedger>;
+  /** Ledger files of the runs to hold the container against; empty: every key must be without gaps. */
+  readonly ledgers: readonly string[];
   readonly fields: ObservationFields;
   readonly firstSequence?: number;
   readonly lateAfterMs?: number;
@@ -30,43 +32,66 @@ export interface VerifyOptions {
   /** A recording of the feed: NDJSON as `tail-feed --json` writes it. */
   readonly feedFile?: string;
   readonly cache?: { readonly target: RedisTarget; readonly keyPrefix: string };
+  /** Heap that the keys may take, estimated; what is more is put aside in `scratchFolder`. Default 512 MB. */
+  readonly maxMemoryBytes?: number;
+  /** Default: the system's folder for temporary files. */
+  readonly scratchFolder?: string;
   readonly ru: RuRecorder;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Items read so far, about once per page. */
-  readonly onProgress?: (items: number) => void;
+  /** About once per page. */
+  readonly onProgress?: (progress: VerifyProgress) => void;
+}
+
+export interface VerifyProgress {
+  /** Items read so far. */
+  readonly items: number;
+  readonly spilledBytes: number;
+}
+
+export interface Verification {
+  readonly verdict: Verdict;
+  /** Runs named by the ledgers. */
+  readonly runs: readonly string[];
+  /** Bytes that memory had no room for. */
+  readonly spilledBytes: number;
 }
 
 /**
  * Reads the whole container in the order of its log sequence numbers, a recorded feed and the cache as asked, and holds
- * them against the ledgers. Memory holds pages and a few intervals per key. Throws PipeError E_UNREACHABLE, E_AUTH,
- * E_NOT_FOUND, or E_CONFIG for a feed file that cannot be read.
+ * them against the ledgers. Memory holds pages, and a few intervals per key up to the bound. Throws PipeError E_UNREACHABLE,
+ * E_AUTH, E_NOT_FOUND, or E_CONFIG for a ledger or feed file that cannot be read and a scratch folder that takes no more.
  */
-export async function verifyPipeline(options: VerifyOptions): Promise<Verdict> {
-  const { cache, clock, feedFile, fields, ledgers, ru, signal } = options;
+export async function verifyPipeline(options: VerifyOptions): Promise<Verification> {
+  const { cache, clock, feedFile, fields, maxMemoryBytes = MAX_MEMORY_BYTES, ru, signal } = options;
   const observe = observer(fields);
   const places: Place[] = ['store'];
   if (feedFile !== undefined) places.push('feed');
   if (cache !== undefined) places.push('cache');
-  const verifier = createVerifier({
-    ledgers,
+  const verifier = createBoundedVerifier({
     places,
+    maxMemoryBytes,
+    signal,
+    ...(options.scratchFolder !== undefined && { scratchFolder: options.scratchFolder }),
     storeOrdered: options.ordered ?? true,
     ...(options.firstSequence !== undefined && { firstSequence: options.firstSequence }),
     ...(options.lateAfterMs !== undefined && { lateAfterMs: options.lateAfterMs }),
     ...(options.maxExamples !== undefined && { maxExamples: options.maxExamples }),
   });
-  const ours = fields.key !== undefined || ledgers.size === 0;
+  const { runs } = verifier;
   const report = (place: Place, item: unknown): void => {
     const found = observe(item);
     if (!isUnreadable(found)) verifier.observe(place, found);
     // Beside a ledger's events a container may hold anything; only what names one of its runs can be damaged.
-    else if (ours || (found.run !== undefined && ledgers.has(found.run))) verifier.corrupted(place, found);
+    else if (fields.key !== undefined || runs.size === 0 || (found.run !== undefined && runs.has(found.run)))
+      verifier.corrupted(place, found);
   };
 
-  const connection = await openCosmos(options.cosmos, { ru });
+  let connection: CosmosConnection | undefined;
   let redis: CacheConnection | undefined;
   try {
+    await streamLedgers(options.ledgers, verifier);
+    connection = await openCosmos(options.cosmos, { ru });
     await readContainer(connection);
     redis = cache === undefined ? undefined : await openCache(cache.target);
     let items = 0;
@@ -79,16 +104,18 @@ export async function verifyPipeline(options: VerifyOptions): Promise<Verdict> {
           for (const value of await cachedValues(redis, cache.keyPrefix, changes)) report('cache', value);
         }
         items += changes.length;
-        options.onProgress?.(items);
+        options.onProgress?.({ items, spilledBytes: verifier.spilledBytes });
       },
     );
     signal.throwIfAborted();
     if (feedFile !== undefined) for await (const item of recordedChanges(feedFile)) report('feed', item);
+    const { spilledBytes } = verifier;
+    return { verdict: await verifier.verdict(), runs: [...runs], spilledBytes };
   } finally {
-    connection.dispose();
+    connection?.dispose();
     redis?.dispose();
+    verifier.dispose();
   }
-  return verifier.verdict();
 }
 
 async function cachedValues(

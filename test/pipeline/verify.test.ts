@@ -239,6 +239,22 @@ describe('verify', () => {
     expect(verdict.injected).toEqual({ duplicate: 1, outOfOrder: 1, malformed: 1 });
   });
 
+  it('expects a batch that was sent again behind its successors, but not two items of one event', () => {
+    const { ledger, items } = pristine();
+    for (const sequence of [2, 3]) ledger.injected('resent', 'a', sequence);
+    const again = items.filter(({ id }) => id !== 'a-2' && id !== 'a-3');
+    again.splice(
+      6,
+      0,
+      ...items.slice(2, 4).map((one) => ({ ...one, pipe: { ...one.pipe, sequenceNumber: 40 } })),
+    );
+    const verdict = check(ledger, { store: again });
+    expect(verdict).toMatchObject({ ok: true, injected: { resent: 2 } });
+    const twice = check(ledger, { store: [...again, item('a', 2, { id: 'second' })] });
+    expect(twice.totals).toMatchObject({ duplicated: 1, outOfOrder: 0 });
+    expect(twice.examples[0]?.detail).toContain('whose batch was sent again after a lost answer');
+  });
+
   it('reports events that nobody acknowledged without failing, and leaves other runs alone', () => {
     const { ledger, items } = pristine();
     const foreign = item('a', 500, { pipe: { run: 'someone-else', key: 'a', sequence: 500 } });
