@@ -1,6 +1,6 @@
 import { formatCount } from './format.ts';
 import type { RunReport } from './run-report.ts';
-import { ANOMALY_LABELS, anomalyLine, thresholdActual } from './text.ts';
+import { ANOMALY_LABELS, anomalyLine, renderText, thresholdActual } from './text.ts';
 
 interface TestCase {
   readonly suite: string;
@@ -8,21 +8,48 @@ interface TestCase {
   readonly failure?: { readonly message: string; readonly details?: string };
 }
 
-/** JUnit XML: a case for the trustworthiness of the run, for each threshold, and for each kind of anomaly. */
+/**
+ * JUnit XML: a case for the trustworthiness of the run, for each threshold, and for each kind of anomaly; the report as text
+ * is the output. Fits the schema of Jenkins, and the stricter one of Ant, which wants what CI systems leave out.
+ */
 export function renderJUnit(report: RunReport): string {
   const cases = casesOf(report);
   const failures = cases.filter(({ failure }) => failure !== undefined).length;
-  const seconds = (report.durationMs / 1000).toFixed(3);
-  const counts = `tests="${cases.length}" failures="${failures}" errors="0" skipped="0" time="${seconds}"`;
+  const attributes = {
+    name: `${report.kind}: ${report.title}`,
+    tests: cases.length,
+    failures,
+    errors: 0,
+    time: (report.durationMs / 1000).toFixed(3),
+    timestamp: report.startedAt.replace(/\.\d+Z$/, ''),
+    hostname: 'localhost',
+    id: 0,
+    package: 'cosmos-pipe',
+  };
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="cosmos-pipe" ${counts.replace(' skipped="0"', '')}>`,
-    `  <testsuite name="${escapeXml(`${report.kind}: ${report.title}`)}" ${counts} timestamp="${report.startedAt.replace(/\.\d+Z$/, '')}">`,
+    '<testsuites>',
+    `  <testsuite ${attributesXml(attributes)}>`,
+    '    <properties>',
+    ...propertiesOf(report).map(([name, value]) => `      <property ${attributesXml({ name, value })}/>`),
+    '    </properties>',
     ...cases.map(caseXml),
+    `    <system-out>${escapeXml(renderText(report))}</system-out>`,
+    '    <system-err/>',
     '  </testsuite>',
     '</testsuites>',
     '',
   ].join('\n');
+}
+
+function propertiesOf({ environment, run, toolVersion }: RunReport): [name: string, value: string][] {
+  return [
+    ['run', run],
+    ['toolVersion', toolVersion],
+    ['node', environment.node],
+    ['cpu', `${environment.cpuCount} x ${environment.cpuModel}`],
+    ...(environment.commit === undefined ? [] : [['commit', environment.commit] satisfies [string, string]]),
+  ];
 }
 
 function casesOf(report: RunReport): TestCase[] {
@@ -61,17 +88,27 @@ function casesOf(report: RunReport): TestCase[] {
 }
 
 function caseXml({ suite, name, failure }: TestCase): string {
-  const open = `    <testcase classname="cosmos-pipe.${suite}" name="${escapeXml(name)}" time="0"`;
+  const open = `    <testcase ${attributesXml({ classname: `cosmos-pipe.${suite}`, name, time: 0 })}`;
   if (failure === undefined) return `${open}/>`;
   return [
     `${open}>`,
-    `      <failure message="${escapeXml(failure.message)}">${escapeXml(failure.details ?? '')}</failure>`,
+    `      <failure ${attributesXml({ type: suite, message: failure.message })}>${escapeXml(failure.details ?? '')}</failure>`,
     '    </testcase>',
   ].join('\n');
 }
 
+function attributesXml(attributes: Readonly<Record<string, string | number>>): string {
+  return Object.entries(attributes)
+    .map(([name, value]) => `${name}="${escapeXml(String(value)).replaceAll('\n', '&#10;')}"`)
+    .join(' ');
+}
+
 const ENTITIES: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };
+/** What XML 1.0 cannot say, escaped or not: keys of events can hold anything. */
+const UNSPEAKABLE = /(?![\t\n\r])[\p{Cc}\p{Cs}\ufffe\uffff]/gu;
 
 function escapeXml(text: string): string {
-  return text.replaceAll(/[&<>"]/g, (character) => ENTITIES[character] as string);
+  return text
+    .replaceAll(UNSPEAKABLE, '\ufffd')
+    .replaceAll(/[&<>"]/g, (character) => ENTITIES[character] as string);
 }
