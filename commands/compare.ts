@@ -3,6 +3,7 @@ import { defineCommand } from '../src/cli/command.ts';
 import { opt } from '../src/cli/options.ts';
 import { compareReports, renderComparison } from '../src/report/compare.ts';
 import { ExitCode, usageError } from '../src/util/errors.ts';
+import { parseShare } from '../src/util/share.ts';
 
 export const command = defineCommand({
   description: [
@@ -15,7 +16,7 @@ export const command = defineCommand({
     'cosmos-pipe compare main-1.json main-2.json main-3.json pr.json --max-regression 20%',
   ],
   options: {
-    maxRegression: opt.custom(parseShare, {
+    maxRegression: opt.custom((text) => parseShare(text, Number.POSITIVE_INFINITY), {
       flags: '--max-regression <share>',
       description: 'largest change for the worse that passes',
       fallback: '10%',
@@ -37,10 +38,3 @@ export const command = defineCommand({
     return comparison.ok ? ExitCode.Ok : ExitCode.ThresholdsCrossed;
   },
 });
-
-/** `10%` or `0.1`. */
-function parseShare(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)(%?)$/.exec(text.trim());
-  if (match === null) throw new RangeError(`invalid share "${text}", expected for example 10%`);
-  return Number(match[1]) / (match[2] === '%' ? 100 : 1);
-}

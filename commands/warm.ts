@@ -11,6 +11,7 @@ import type { WarmOptions, WarmProgress } from '../src/pipeline/warm.ts';
 import type { WarmSource } from '../src/pipeline/warm-source.ts';
 import { ExitCode as Exit, type ExitCode, usageError } from '../src/util/errors.ts';
 import { seededRandom } from '../src/util/random.ts';
+import { parseShare } from '../src/util/share.ts';
 
 const source = { group: 'Source:' } as const;
 const entries = { group: 'Entries:' } as const;
@@ -94,8 +95,8 @@ const options = {
     ...running,
   }),
   verify: opt.custom(parseShare, {
-    flags: '--verify <percent>',
-    description: 'read this share of the entries back and compare, e.g. 1%',
+    flags: '--verify <share>',
+    description: 'read this share of the entries back and compare, e.g. 1% or 0.01',
     ...running,
   }),
   resume: opt.text({
@@ -265,11 +266,4 @@ function entryOptions(values: Values): WarmOptions['write'] {
     ...(values.project !== undefined && { project: values.project.split(',').map((field) => field.trim()) }),
     ...(values.gzipOver !== undefined && { gzipOverBytes: values.gzipOver }),
   };
-}
-
-function parseShare(text: string): number {
-  const percent = Number(text.replace(/%$/, ''));
-  if (text === '' || !Number.isFinite(percent) || percent < 0 || percent > 100)
-    throw new RangeError(`expected a share such as 1%, got "${text}"`);
-  return percent / 100;
 }

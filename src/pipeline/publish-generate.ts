@@ -33,7 +33,7 @@ export async function* generateEvents(options: GenerateOptions): AsyncGenerator<
   const { clock, run, schema, signal, source, type } = options;
   const startMicros = clock.epochMicros();
   const startMs = clock.now();
-  const stream = await openStream(parseWorkload(options.workload), { startEpochMs: startMicros / 1000 });
+  const stream = await openStream(parseWorkload(options.workload), { run, startEpochMs: startMicros / 1000 });
   let buffer = Buffer.alloc(stream.usualBodyBytes);
   for (let made = 0; !signal.aborted && stream.advance() === 'event'; made++) {
     if (made % EVENTS_PER_TURN === 0) await turn();

@@ -1,4 +1,5 @@
 import { tmpdir } from 'node:os';
+import { fullCollector } from '../util/full-collection.ts';
 import type { Observation, Unreadable } from './observation.ts';
 import { SpillFile } from './spill-file.ts';
 import type { Place, Verdict } from './verdict.ts';
@@ -6,6 +7,9 @@ import { orderedPlaces, type VerifierOptions } from './verify.ts';
 import { PartitionedKeys } from './verify-partitions.ts';
 import { Names } from './verify-records.ts';
 import { newSettlement, Tally } from './verify-tally.ts';
+
+/** Heap in use over what lives, before it is collected. */
+const HEAP_SLACK = 1.5;
 
 export interface BoundedVerifierOptions extends Omit<VerifierOptions, 'ledgers'> {
   /** Heap that keys may take, estimated; what is more is put aside on disk. Pages and the process itself come on top. */
@@ -48,6 +52,7 @@ export function createBoundedVerifier(options: BoundedVerifierOptions): BoundedV
     names: new Names(),
     maxMemoryBytes,
     signal,
+    letGo: fullCollector(maxMemoryBytes * HEAP_SLACK),
     openFile() {
       const file = new SpillFile(scratchFolder);
       files.push(file);

@@ -19,6 +19,8 @@ export interface PartitionContext {
   readonly names: Names;
   /** Estimated heap of the keys in memory, beyond which partitions are put aside. */
   readonly maxMemoryBytes: number;
+  /** Called when much was let go of. */
+  readonly letGo: () => void;
   /** Opens a file to put a partition aside. */
   readonly openFile: () => SpillFile;
   readonly signal: AbortSignal;
@@ -71,8 +73,9 @@ export class PartitionedKeys {
     this.#bytes = 0;
     for (const { file } of this.#partitions) {
       if (file === undefined) continue;
+      const { letGo, names, signal } = this.#context;
+      letGo();
       const part = new PartitionedKeys(this.#context, this.#level + 1);
-      const { names, signal } = this.#context;
       await file.drain((record) => part.learn(readRecord(record, names)), signal);
       await part.settle(into);
     }
@@ -92,6 +95,7 @@ export class PartitionedKeys {
     for (const record of recordsOf(largest))
       file.append((out) => writeRecord(out, record, this.#context.names));
     Object.assign(largest, emptyPartition(this.#context), { file });
+    this.#context.letGo();
     return true;
   }
 

@@ -151,7 +151,9 @@ const verdict = z.strictObject({
       detail: z.string(),
     }),
   ),
-  injected: counts.describe('misbehaviour that the producer injected on purpose'),
+  injected: counts.describe(
+    'misbehaviour that the producer injected on purpose, and `resent`: events sent again after a lost answer',
+  ),
   latency: z.strictObject({ enqueue: histogram, ingest: histogram, feed: histogram, endToEnd: histogram }),
 });
 

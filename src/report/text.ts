@@ -217,7 +217,8 @@ function deliveryLines(verdict: Verdict, paint: Paint): string[] {
   const redelivered = verdict.places.find(({ place }) => place === 'feed')?.redelivered ?? 0;
   const rewritten = Math.max(0, ...verdict.places.map((place) => place.rewritten));
   const mark = verdict.ok ? paint('green', '✓') : paint('red', '✗');
-  const injected = Object.entries(verdict.injected).map(([kind, count]) => `${kind} ${formatCount(count)}`);
+  const { resent = 0, ...misbehaviour } = verdict.injected;
+  const injected = Object.entries(misbehaviour).map(([kind, count]) => `${kind} ${formatCount(count)}`);
   return [
     `    ${acknowledgedLabel(verdict)} ${formatCount(verdict.acknowledged)}   ${found.join('   ')}`,
     `  ${mark} ${anomalySummary(verdict)}   (per partition key)`,
@@ -228,6 +229,9 @@ function deliveryLines(verdict: Verdict, paint: Paint): string[] {
       ? [`    written again before they were first read: ${formatCount(rewritten)}, their order is unknown`]
       : []),
     ...(injected.length > 0 ? [`    injected on purpose: ${injected.join('   ')}`] : []),
+    ...(resent > 0
+      ? [`    sent again after a lost answer: ${formatCount(resent)}, which the hub may hold twice`]
+      : []),
     ...(verdict.ledger === 'incomplete'
       ? ['    the ledger is incomplete: its producer did not end in order']
       : []),
