@@ -153,3 +153,21 @@ it('says when the given Redis server cannot be reached, and what a choice looks 
   expect(unknown.code).toBe(2);
   expect(unknown.stderr).toContain('expected embedded, auto or a redis:// URL, got "memcached"');
 });
+
+it('is reached over WebSockets, by our commands and by a program that it runs', async () => {
+  const stack = await startStack();
+  const produced = await cli(['produce', '-n', '40', '--web-sockets', '--yes', '--json'], { cwd: folder });
+  expect(produced).toMatchObject({ code: 0, stderr: '' });
+  const ingest = ['ingest', '--from', 'earliest', '--until-drained', '--web-sockets', '--json'];
+  const ingested = await cli(ingest, { cwd: folder });
+  expect(ingested.code).toBe(0);
+  expect(JSON.parse(ingested.stdout)).toMatchObject({ stored: 40 });
+  stack.child.kill('SIGINT');
+  await stack.done;
+  const trusting = `
+    const tls = require('node:tls');
+    const [, host, port] = /sb:\\/\\/(.+):(\\d+);/.exec(process.env.EVENTHUB_CONNECTION_STRING);
+    tls.connect({ host, port }, function () { console.log(this.authorized); this.end(); });`;
+  const run = await spawnCli(['local', '--', process.execPath, '-e', trusting], { cwd: folder }).done;
+  expect(run).toMatchObject({ code: 0, stdout: 'true\n' });
+});

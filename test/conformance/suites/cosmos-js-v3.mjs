@@ -1,5 +1,5 @@
 // The previous major version of the SDK, @azure/cosmos 3.17.3, against the embedded Cosmos DB: another client on the same wire.
-// It refuses to speak without TLS, so there is a TLS front, and it is told not to follow the address the server advertises.
+// It refuses to speak without TLS.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
@@ -7,19 +7,18 @@ import { Agent } from 'node:https';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { Unavailable } from '../suite.mjs';
-import { certify, startTls } from '../tls-front.mjs';
 
 const VERSION = '3.17.3';
 
 export async function run({ check, folder, server }) {
   const { CosmosClient } = install(folder);
   const { startCosmos } = await server('local/cosmos/index');
-  const service = await startCosmos();
-  const front = await startTls(certify(folder), service.port);
+  const { selfSignedCertificate } = await server('local/tls/certificate');
+  const certificate = selfSignedCertificate('127.0.0.1', Date.now());
+  const service = await startCosmos({ certificate });
   const common = {
-    endpoint: `https://localhost:${front.address().port}`,
-    connectionPolicy: { enableEndpointDiscovery: false },
-    agent: new Agent({ rejectUnauthorized: false, keepAlive: true }),
+    endpoint: `https://localhost:${service.port}`,
+    agent: new Agent({ ca: certificate.certificate, keepAlive: true }),
   };
   const { COSMOS_KEY: key } = service.environment;
   const client = new CosmosClient({ ...common, key });
@@ -146,7 +145,7 @@ export async function run({ check, folder, server }) {
     assert.equal((await database.delete()).statusCode, 204);
   });
   client.dispose();
-  front.close();
+  await service.stop();
   await service.stop();
 }
 
