@@ -145,7 +145,8 @@ function announced(sink: FeedSink, { terminal, clock }: CommandContext): FeedSin
 
 function lineFormat({ format }: Values, { terminal }: CommandContext) {
   if (terminal.json)
-    return (change: FeedChange, page: FeedPage) => JSON.stringify(feedDocument(change, page));
+    return (change: FeedChange, page: FeedPage) =>
+      JSON.stringify({ ...feedDocument(change, page), received: new Date(page.receivedMs).toISOString() });
   return format ?? changeLine((style, text) => terminal.paint(style, text, terminal.streams.stdout));
 }
 

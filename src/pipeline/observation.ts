@@ -29,7 +29,10 @@ export interface ObservationFields {
   /** Default: the envelope that `ingest` keeps in the field `pipe`. */
   readonly key?: string;
   readonly sequence?: string;
-  /** Field with the time of origin (ISO text or epoch milliseconds) for streams without our envelope. */
+  /**
+   * Field with the time of origin (ISO text or epoch milliseconds) for streams without our envelope. Its distance to the
+   * item's `_ts`, a whole second, is the latency: up to one second too short, so that what is called late is.
+   */
   readonly time?: string;
   /**
    * Fields of the body that must agree with the envelope, to notice bodies and envelopes that were mixed up:
@@ -63,6 +66,7 @@ export function observer(fields: ObservationFields = {}): Observer {
       sequence,
       id,
       intendedMicros: originMs === undefined ? undefined : originMs * 1000,
+      ingestedMs: originMs === undefined ? undefined : storedMsOf(item),
     };
   };
 }
@@ -120,6 +124,12 @@ function path(dotted: string): (item: unknown) => unknown {
     for (const name of names) value = (value as Readonly<Record<string, unknown>> | null | undefined)?.[name];
     return value;
   };
+}
+
+/** When Cosmos DB wrote the item: `_ts`, whole seconds, so up to one second too early. */
+function storedMsOf(item: unknown): number | undefined {
+  const seconds = numberOf((item as Readonly<Record<string, unknown>>)['_ts']);
+  return seconds === undefined ? undefined : seconds * 1000;
 }
 
 function millisecondsOf(value: unknown): number | undefined {

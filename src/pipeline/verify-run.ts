@@ -79,9 +79,15 @@ export async function verifyPipeline(options: VerifyOptions): Promise<Verificati
     ...(options.maxExamples !== undefined && { maxExamples: options.maxExamples }),
   });
   const { runs } = verifier;
-  const report = (place: Place, item: unknown): void => {
+  let [readable, unreadable] = [0, 0];
+  let problem = '';
+  const report = (place: Place, item: unknown, atMs?: number): void => {
     const found = observe(item);
-    if (!isUnreadable(found)) verifier.observe(place, found);
+    if (isUnreadable(found)) {
+      unreadable += 1;
+      problem ||= found.problem;
+    } else readable += 1;
+    if (!isUnreadable(found)) verifier.observe(place, found, atMs);
     // Beside a ledger's events a container may hold anything; only what names one of its runs can be damaged.
     else if (fields.key !== undefined || runs.size === 0 || (found.run !== undefined && runs.has(found.run)))
       verifier.corrupted(place, found);
@@ -108,7 +114,9 @@ export async function verifyPipeline(options: VerifyOptions): Promise<Verificati
       },
     );
     signal.throwIfAborted();
-    if (feedFile !== undefined) for await (const item of recordedChanges(feedFile)) report('feed', item);
+    if (feedFile !== undefined)
+      for await (const { item, receivedMs } of recordedChanges(feedFile)) report('feed', item, receivedMs);
+    if (unreadable > 0 && readable === 0 && runs.size === 0) throw noEvents(options, problem);
     const { spilledBytes } = verifier;
     return { verdict: await verifier.verdict(), runs: [...runs], spilledBytes };
   } finally {
@@ -135,7 +143,26 @@ async function cachedValues(
   return values;
 }
 
-async function* recordedChanges(path: string): AsyncGenerator<unknown> {
+/** Not one item can be read: that is a question asked wrongly rather than a damaged stream. */
+function noEvents({ cosmos, fields }: VerifyOptions, problem: string): PipeError {
+  const named = fields.key === undefined;
+  return new PipeError(
+    'E_CONFIG',
+    `no item of ${cosmos.database}/${cosmos.container} can be told for an event (${problem})`,
+    {
+      hint: named
+        ? 'name the ledger (--ledger run.ledger), or the fields of the items: --key deviceId --sequence deviceSequenceNumber'
+        : 'name fields that the items have, dotted when nested: --key device.id --sequence device.count',
+    },
+  );
+}
+
+interface RecordedChange {
+  readonly item: unknown;
+  readonly receivedMs: number | undefined;
+}
+
+async function* recordedChanges(path: string): AsyncGenerator<RecordedChange> {
   let lineNumber = 0;
   try {
     for await (const line of createInterface({
@@ -144,8 +171,9 @@ async function* recordedChanges(path: string): AsyncGenerator<unknown> {
     })) {
       lineNumber += 1;
       if (line.trim() === '') continue;
-      const change = JSON.parse(line) as { readonly item?: unknown };
-      yield change.item ?? change;
+      const change = JSON.parse(line) as { readonly item?: unknown; readonly received?: string };
+      const receivedMs = Date.parse(change.received ?? '');
+      yield { item: change.item ?? change, receivedMs: Number.isNaN(receivedMs) ? undefined : receivedMs };
     }
   } catch (error) {
     throw new PipeError(

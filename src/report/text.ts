@@ -1,6 +1,6 @@
 import type { Cost } from '../capacity/cost.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
-import type { Anomaly, AnomalyKind, Verdict } from '../pipeline/verify.ts';
+import type { Anomaly, AnomalyKind, Hop, Verdict } from '../pipeline/verify.ts';
 import { formatDurationMs } from '../util/duration.ts';
 import { backlogSummary } from './backlog.ts';
 import { formatCount, formatFigure, formatMetric, formatShare } from './format.ts';
@@ -13,6 +13,8 @@ import { wrap } from './wrap.ts';
 
 export type Paint = (style: 'green' | 'red' | 'yellow' | 'bold' | 'dim', text: string) => string;
 
+/** Examples of anomalies, about. */
+const MOST_EXAMPLES = 10;
 /** Of running text, with its indentation inside 80 columns. */
 const TEXT_WIDTH = 74;
 
@@ -30,7 +32,7 @@ export const ANOMALY_LABELS: Readonly<Record<AnomalyKind, string>> = {
 
 /** The report for a terminal of 80 columns: doubts and thresholds first, then the figures, then what they mean. */
 export function renderText(report: RunReport, paint: Paint = plain): string {
-  const { verdict, ru, bottleneck, thresholds, stages } = report;
+  const { kind, verdict, ru, bottleneck, thresholds, stages } = report;
   const sections = [
     report.valid ? [] : doubtLines(report, paint),
     thresholds.length > 0 ? [heading('THRESHOLDS', paint), ...thresholdLines(report, paint)] : [],
@@ -40,6 +42,7 @@ export function renderText(report: RunReport, paint: Paint = plain): string {
     ru === undefined ? [] : [heading('COSMOS DB', paint), ...ruLines(ru, report.load)],
     report.cost === undefined ? [] : [heading('COST', paint), ...costLines(report.cost)],
     verdict === undefined ? [] : [heading('DELIVERY', paint), ...deliveryLines(verdict, paint)],
+    verdict === undefined || kind !== 'verify' ? [] : hopLines(verdict, paint),
     bottleneck === undefined
       ? []
       : [heading('BOTTLENECK', paint), ...wrap(bottleneck.sentence, TEXT_WIDTH).map((line) => `    ${line}`)],
@@ -235,8 +238,42 @@ function deliveryLines(verdict: Verdict, paint: Paint): string[] {
     ...(verdict.ledger === 'incomplete'
       ? ['    the ledger is incomplete: its producer did not end in order']
       : []),
-    ...verdict.examples.slice(0, 10).map((example) => `    ${anomalyLine(example)}`),
+    ...exampleLines(verdict.examples),
   ];
+}
+
+/** The kinds in turn, so that many of one do not hide the few of another. */
+function exampleLines(examples: readonly Anomaly[]): string[] {
+  const turns = new Map<string, number>();
+  const turnOf = examples.map(({ kind, place }) => {
+    const turn = turns.get(`${kind} ${place}`) ?? 0;
+    turns.set(`${kind} ${place}`, turn + 1);
+    return turn;
+  });
+  const last = turnOf.toSorted((a, b) => a - b)[MOST_EXAMPLES - 1] ?? Number.POSITIVE_INFINITY;
+  const shown = examples.filter((_, index) => (turnOf[index] as number) <= last);
+  const more = examples.length - shown.length;
+  return [
+    ...shown.map((example) => `    ${anomalyLine(example)}`),
+    ...(more > 0 ? [`    and ${formatCount(more)} more examples in the report: -o report.html, --json`] : []),
+  ];
+}
+
+const HOP_LABELS: Readonly<Record<Hop, string>> = {
+  enqueue: 'to Event Hubs',
+  ingest: 'to the write',
+  feed: 'to the feed reader',
+  endToEnd: 'end to end',
+};
+
+/** Where the time went, by what the items themselves say. */
+function hopLines({ latency }: Verdict, paint: Paint): string[] {
+  const rows = (Object.keys(HOP_LABELS) as Hop[])
+    .filter((hop) => latency[hop].count > 0)
+    .map((hop) => [HOP_LABELS[hop], formatCount(latency[hop].count), ...percentiles(latency[hop])]);
+  if (rows.length === 0) return [];
+  const header = ['HOP', 'COUNT', 'P50', 'P90', 'P99', 'P99.9', 'MAX'];
+  return [heading('LATENCY', paint), ...formatTable([header, ...rows], { indent: 4 })];
 }
 
 const PLACE_LABELS = { store: 'stored', feed: 'in feed', cache: 'cached' } as const;
@@ -252,5 +289,6 @@ export function anomalyLine(anomaly: Anomaly): string {
     sequence < 0
       ? `item ${id}`
       : `${key} #${sequence}${untilSequence === undefined ? '' : ` to #${untilSequence}`}`;
-  return `${ANOMALY_LABELS[kind]}: ${event}, last seen in ${lastSeen}: ${detail}`;
+  const seen = lastSeen === 'nowhere' ? '' : `, last seen in ${lastSeen}`;
+  return `${ANOMALY_LABELS[kind]}: ${event}${seen}: ${detail}`;
 }
