@@ -1,6 +1,9 @@
 // What measuring costs: the whole pipeline at full speed with everything that a bench measures and verifies, and with the same
-// stages doing the same work unmeasured. Interleaved rounds in one process; the embedded stack in another.
+// stages doing the same work unmeasured. Pairs of rounds that follow each other directly, every other pair in reverse, so that a
+// machine that gets slower favours neither side; the embedded stack has a process of its own.
 import { fileURLToPath } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 const dist = new URL(`../${process.env.COSMOS_PIPE_DIST ?? 'dist'}/`, import.meta.url);
 const { startLocalChild } = await import(new URL('src/cli/local-child.js', dist));
@@ -9,32 +12,43 @@ const { openBenchStages } = await import(new URL('src/pipeline/bench-services.js
 const { startBench } = await import(new URL('src/pipeline/bench.js', dist));
 const { systemClock } = await import(new URL('src/util/clock.js', dist));
 
-const EVENTS = 20_000;
-const ROUNDS = 5;
+const EVENTS = 60_000;
+const PAIRS = Number(process.env.BENCH_ROUNDS ?? 6);
 const CLI = fileURLToPath(new URL('bin/cosmos-pipe.js', dist));
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc');
+const SIDES = { measured, unmeasured };
 
 export async function run() {
   const stack = await startLocalChild([process.execPath, CLI], [], process.cwd());
   try {
     const services = resolveTargets(['eventHubs', 'cosmos', 'redis'], {}, stack.state);
-    const rounds = { measured: [], unmeasured: [] };
-    await round(services, 'warmup', measured);
-    for (let index = 0; index < ROUNDS; index += 1) {
-      rounds.unmeasured.push(await round(services, `unmeasured-${index}`, unmeasured));
-      rounds.measured.push(await round(services, `measured-${index}`, measured));
+    for (const name of Object.keys(SIDES)) await round(services, name, 'warmup');
+    const pairs = [];
+    for (let index = 0; index < PAIRS; index += 1) {
+      const pair = {};
+      const names = Object.keys(SIDES);
+      for (const name of index % 2 === 0 ? names : names.reverse())
+        pair[name] = await round(services, name, index);
+      pairs.push(pair);
     }
-    const contenders = Object.entries(rounds).map(([name, results]) => ({
-      name,
-      eventsPerSecond: Math.round(median(results.map(({ eventsPerSecond }) => eventsPerSecond))),
-      clientCpuMicrosPerEvent: Number(median(results.map(({ cpuMicros }) => cpuMicros)).toFixed(1)),
-    }));
-    const [on, off] = contenders;
     return {
       name: 'measuring',
-      contenders,
+      parameters: { events: EVENTS, pairs: PAIRS },
+      contenders: Object.keys(SIDES).map((name) => ({
+        name,
+        eventsPerSecond: Math.round(median(pairs.map((pair) => pair[name].eventsPerSecond))),
+        clientCpuMicrosPerEvent: Number(median(pairs.map((pair) => pair[name].cpuMicros)).toFixed(1)),
+      })),
       ratios: {
-        'measured/unmeasured': on.eventsPerSecond / off.eventsPerSecond,
-        'measured/unmeasured CPU': on.clientCpuMicrosPerEvent / off.clientCpuMicrosPerEvent,
+        ...spread(
+          'measured/unmeasured throughput',
+          pairs.map((pair) => pair.measured.eventsPerSecond / pair.unmeasured.eventsPerSecond),
+        ),
+        ...spread(
+          'measured/unmeasured client CPU',
+          pairs.map((pair) => pair.measured.cpuMicros / pair.unmeasured.cpuMicros),
+        ),
       },
     };
   } finally {
@@ -42,8 +56,22 @@ export async function run() {
   }
 }
 
-async function round(services, name, carry) {
-  const runId = `measuring-${name}`;
+/** The median over the pairs, and between which values half of them lie. */
+function spread(name, ratios) {
+  const sorted = ratios.toSorted((a, b) => a - b);
+  const quarter = Math.floor(sorted.length / 4);
+  const round3 = (value) => Number(value.toFixed(3));
+  return {
+    [name]: round3(median(sorted)),
+    [`${name}, lower quartile`]: round3(sorted[quarter]),
+    [`${name}, upper quartile`]: round3(sorted[sorted.length - 1 - quarter]),
+  };
+}
+
+async function round(services, name, index) {
+  const runId = `measuring-${name}-${index}`;
+  // What one side leaves behind must not be collected in the time of the other.
+  collectGarbage();
   const stages = await openBenchStages(services, {
     run: runId,
     clock: systemClock,
@@ -51,7 +79,7 @@ async function round(services, name, carry) {
     container: { partitionKeyPath: '/deviceId', throughput: 60_000, indexing: 'none' },
   });
   try {
-    return await carry(stages, runId);
+    return await SIDES[name](stages, runId);
   } finally {
     await stages.close();
   }
@@ -59,17 +87,17 @@ async function round(services, name, carry) {
 
 async function measured(stages, runId) {
   const before = process.cpuUsage();
-  const bench = startBench(stages, {
+  let cpu;
+  const { durationMs, verdict } = await startBench(stages, {
     run: runId,
     clock: systemClock,
     signal: new AbortController().signal,
     bodyFields: { key: 'deviceId', sequence: 'deviceSequenceNumber' },
-  });
-  // Verifying what is stored comes after the load and is no part of it.
-  while (bench.snapshot().phase !== 'verifying' && bench.snapshot().phase !== 'done')
-    await systemClock.sleep(20);
-  const cpu = process.cpuUsage(before);
-  const { durationMs, verdict } = await bench.result;
+    // Verifying what is stored comes after the load and is no part of it.
+    onDrained: async () => {
+      cpu = process.cpuUsage(before);
+    },
+  }).result;
   if (!verdict.ok) throw new Error(`round ${runId} is not complete`);
   return figures(durationMs, cpu);
 }

@@ -115,6 +115,12 @@ export const benchOptions = {
     fallback: '10s',
     ...runs,
   }),
+  maxTrials: opt.integer({
+    flags: '--max-trials <n>',
+    description: 'after so many runs --find-max reports what it has',
+    fallback: '24',
+    ...runs,
+  }),
   abortOnFail: opt.flag({
     flags: '--abort-on-fail',
     description: 'stop the load as soon as a threshold is crossed',

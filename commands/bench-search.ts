@@ -1,5 +1,5 @@
 import { type FindMaxResult, findMaxRate, type Trial } from '../src/pipeline/find-max.ts';
-import { formatCount } from '../src/report/format.ts';
+import { formatCount, formatShare } from '../src/report/format.ts';
 import type { RunReport } from '../src/report/run-report.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { DEFAULT_RATE } from './bench-options.ts';
@@ -8,38 +8,30 @@ import { type BenchSetting, runLoad } from './bench-run.ts';
 
 const PRECISION = 0.05;
 const CONFIRMATIONS = 3;
-const MAX_TRIALS = 20;
 
 /** Searches the highest rate that holds; the report is of the last run at that rate, else of the last run at all. */
 export async function searchMax(setting: BenchSetting, plan: BenchPlan, run: string): Promise<RunReport> {
   const { context, values } = setting;
   const reports: RunReport[] = [];
-  let attempts = 0;
-  const attempt = async (ratePerSecond: number): Promise<{ report: RunReport; trial: Trial }> => {
-    attempts += 1;
-    const report = await runLoad(setting, atRate(plan, ratePerSecond, values.trial), `${run}-${attempts}`);
-    const trial = judge(ratePerSecond, report);
-    context.terminal.note(trialLine(trial, report));
-    return { report, trial };
-  };
   const search = await findMaxRate({
     startPerSecond: values.rate ?? DEFAULT_RATE / 2,
     precision: PRECISION,
     confirmations: CONFIRMATIONS,
-    maxTrials: MAX_TRIALS,
+    maxTrials: Math.max(1, values.maxTrials),
     signal: context.signal,
     async trial(ratePerSecond) {
-      const first = await attempt(ratePerSecond);
-      // A generator that was late may have met a busy moment of the machine: that is worth a second look.
-      const { report, trial } =
-        first.trial.generatorLimited === true && !context.signal.aborted
-          ? await attempt(ratePerSecond)
-          : first;
+      const name = `${run}-${reports.length + 1}`;
+      const report = await runLoad(setting, atRate(plan, ratePerSecond, values.trial), name);
       reports.push(report);
+      const trial = judge(ratePerSecond, report);
+      context.terminal.note(trialLine(trial, report));
       return trial;
     },
   });
-  const best = reports.findLast((_, index) => search.trials[index]?.ratePerSecond === search.ratePerSecond);
+  const best = reports.findLast((_, index) => {
+    const trial = search.trials[index];
+    return trial?.held === true && trial.ratePerSecond === search.ratePerSecond;
+  });
   const shown = best ?? reports.at(-1);
   if (shown === undefined) throw new Error('the search was stopped before its first run');
   return { ...shown, search };
@@ -76,13 +68,16 @@ function trialLine({ held, ratePerSecond, reason }: Trial, { endToEnd }: RunRepo
 
 /** What the search found, for a person. */
 export function searchLines(search: FindMaxResult): string[] {
-  const { complete, failedPerSecond, failedReason, generatorLimited, held, ratePerSecond, runs } = search;
+  const { complete, failedPerSecond, failedReason, failedRuns, generatorLimited, held, ratePerSecond, runs } =
+    search;
   if (ratePerSecond === 0) return [`  no rate held: ${failedReason ?? 'the search was stopped'}`];
   return [
     `  MAXIMUM  ${formatCount(ratePerSecond)} events/s, held ${held} of ${runs} times${complete ? '' : ' (the search was not finished)'}`,
     ...(failedPerSecond === undefined
       ? []
-      : [`           ${formatCount(failedPerSecond)} events/s did not: ${failedReason}`]),
+      : [
+          `           ${formatCount(failedPerSecond)} events/s (+${formatShare(failedPerSecond / ratePerSecond - 1)}) failed ${failedRuns} times: ${failedReason}`,
+        ]),
     ...(generatorLimited ? ['           the generator was the limit: the pipeline may take more'] : []),
   ];
 }

@@ -5,7 +5,8 @@ import type { Targets } from '../src/config/targets.ts';
 import { formatCount } from '../src/report/format.ts';
 import { joinRepeats, repeatLines } from '../src/report/repeat.ts';
 import type { RunReport } from '../src/report/run-report.ts';
-import { ExitCode } from '../src/util/errors.ts';
+import { ExitCode, usageError } from '../src/util/errors.ts';
+import { parseKeyDistribution } from '../src/workload/keys.ts';
 import { benchEvents } from './bench-events.ts';
 import { type BenchValues, benchOptions } from './bench-options.ts';
 import { type BenchPlan, planOf, scenarioOf } from './bench-plan.ts';
@@ -37,7 +38,10 @@ export const command = defineCommand({
 
 async function bench(values: BenchValues, context: CommandContext): Promise<ExitCode> {
   if (values.scenario === 'cache') return benchCache(values, context);
-  if (values.scenario === 'events') return benchEvents(values, context);
+  if (values.scenario === 'events') {
+    refuseReport(values);
+    return benchEvents(values, context);
+  }
   const { terminal, clock, signal } = context;
   const scenario = await scenarioOf(values.scenario, context);
   const withCache = values.cache ?? scenario?.cache ?? true;
@@ -87,17 +91,35 @@ async function repeated(setting: BenchSetting, plan: BenchPlan, run: string): Pr
 }
 
 /** The reads of a cache are another load with figures of its own: `cache bench` knows how. */
-async function benchCache({ rate, seed }: BenchValues, context: CommandContext): Promise<ExitCode> {
+async function benchCache(values: BenchValues, context: CommandContext): Promise<ExitCode> {
+  refuseReport(values);
+  const { events, keyDistribution, keys, rate, seed } = values;
   const { command: cache } = await import('./cache.ts');
   const defaults = Object.entries(cache.options).map(([key, { fallback, parse }]) => [
     key,
     fallback === undefined ? undefined : parse(fallback),
   ]);
   const code = await cache.run(
-    { ...Object.fromEntries(defaults), rate, seed },
+    {
+      ...Object.fromEntries(defaults),
+      rate,
+      seed,
+      ...(events !== undefined && { requests: events }),
+      ...(keys !== undefined && { items: keys }),
+      ...(keyDistribution !== undefined && { keys: parseKeyDistribution(keyDistribution) }),
+    },
     { ...context, operands: ['bench'] },
   );
   return code ?? ExitCode.Ok;
+}
+
+/** Throws E_USAGE for what only loads of the whole pipeline have. */
+function refuseReport({ output, scenario, threshold }: BenchValues): void {
+  if (output.length + threshold.length > 0)
+    throw usageError(
+      `the scenario "${scenario}" has no run report, so neither --output nor --threshold`,
+      'its exit code tells, and --json prints its figures',
+    );
 }
 
 function header(plan: BenchPlan, targets: Targets, run: string): string {

@@ -9,7 +9,7 @@ const options = {
     description: 'most dead letters to list',
     fallback: '100',
   }),
-  all: opt.flag({ flags: '--all', description: 'replay every dead letter that is listed' }),
+  all: opt.flag({ flags: '--all', description: 'replay every dead letter there is' }),
   ...eventGridOptions,
 };
 
@@ -33,7 +33,7 @@ export const command = defineCommand({
       throw usageError(`unknown action "${action}" (known: trace, dead-letter list, dead-letter replay)`);
     const [verb, ...paths] = args;
     if (verb === 'list') return list(values.limit, context);
-    if (verb === 'replay') return replay(paths, values.all === true, values.limit, context);
+    if (verb === 'replay') return replay(paths, values.all === true, context);
     throw usageError('expected `events dead-letter list` or `events dead-letter replay <path...>`');
   },
 });
@@ -100,14 +100,16 @@ async function list(limit: number, context: CommandContext): Promise<ExitCode> {
   return ExitCode.Ok;
 }
 
-async function replay(
-  paths: readonly string[],
-  all: boolean,
-  limit: number,
-  context: CommandContext,
-): Promise<ExitCode> {
+/** Those that are there now: what fails again becomes a dead letter again. */
+async function everyDeadLetter(context: CommandContext): Promise<readonly string[]> {
+  const { total } = await deadLetters(context, 1);
+  const { letters } = await deadLetters(context, Math.max(1, total));
+  return letters.map(({ id }) => id);
+}
+
+async function replay(paths: readonly string[], all: boolean, context: CommandContext): Promise<ExitCode> {
   if (all === paths.length > 0) throw usageError('name the dead letters to replay, or pass --all');
-  const ids = all ? (await deadLetters(context, limit)).letters.map(({ id }) => id) : paths;
+  const ids = all ? await everyDeadLetter(context) : paths;
   const grid = await gridOf(context);
   const replayed: string[] = [];
   for (const id of ids) {

@@ -85,11 +85,11 @@ export const command = defineCommand({
   async run(values, context): Promise<ExitCode> {
     if (values.prefix === undefined || values.prefix === '')
       throw usageError('flush needs a prefix', 'pass --prefix, for example --prefix cp:orders:');
-    const { redis, local } = await context.targets(['redis']);
+    const { adminUrl, local, redis } = await context.targets(['redis']);
     const { openCache } = await import('../src/cache/connection.ts');
     const connection = await openCache(redis as NonNullable<typeof redis>);
-    // Nothing on the embedded stack is anybody else's.
-    const asked = { ...values, yes: values.yes === true || local };
+    // Nothing on the running local stack is anybody else's. An address of this machine alone may be a forwarded port.
+    const asked = { ...values, yes: values.yes === true || (local && adminUrl !== undefined) };
     try {
       if (values.generation) return await nextGeneration(connection, values.prefix, asked, context);
       return await flush(connection, values.prefix, asked, context);

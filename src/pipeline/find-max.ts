@@ -12,7 +12,7 @@ export interface FindMaxOptions {
   readonly startPerSecond: number;
   /** The search ends when the highest rate that held and the lowest that did not are this close, e.g. 0.05. */
   readonly precision: number;
-  /** Runs at the rate found, all of which must hold. */
+  /** Runs at the rate found that must hold. */
   readonly confirmations: number;
   readonly maxTrials: number;
   /** Carries the rate long enough to settle and be judged; starts without a backlog. */
@@ -21,14 +21,15 @@ export interface FindMaxOptions {
 }
 
 export interface FindMaxResult {
-  /** Highest rate that held in every run; 0 when none did. */
+  /** Highest rate that held; 0 when none did. */
   readonly ratePerSecond: number;
   /** Runs at that rate that held, and that were made. */
   readonly held: number;
   readonly runs: number;
-  /** Lowest rate that did not hold, and why; absent when every rate tried held. */
+  /** Lowest rate that did not hold, why, and how often it failed; absent when every rate tried held. */
   readonly failedPerSecond?: number;
   readonly failedReason?: string;
+  readonly failedRuns?: number;
   /** What ended the climb was the generator: the pipeline may take more. */
   readonly generatorLimited: boolean;
   /** True when the search ended by itself: bracketed within the precision and confirmed. */
@@ -38,61 +39,81 @@ export interface FindMaxResult {
 
 /** When not even this part of the first rate holds, something else is wrong, and lower rates would not tell what. */
 const HOPELESS = 16;
+/** One failure may be a busy moment of the machine; a second one is the rate's. */
+const FAILURES = 2;
+
+interface Tried {
+  readonly ratePerSecond: number;
+  readonly held: number;
+  readonly failures: readonly Trial[];
+}
 
 /**
  * Searches the highest rate that holds: doubles until a rate does not, halves the interval between, then repeats the rate
- * found. A rate that held once and fails a repetition becomes the new upper bound, so what is reported is what held every
- * time. Every rate is tried from an empty backlog.
+ * found. A rate that fails is tried again, and does not hold when it failed twice, however often it held: then it is the new
+ * upper bound. So both ends of what is reported were seen more than once. Every rate is tried from an empty backlog.
  */
 export async function findMaxRate(options: FindMaxOptions): Promise<FindMaxResult> {
-  const { confirmations, maxTrials, precision, signal, startPerSecond } = options;
+  const { confirmations, maxTrials, signal } = options;
   const trials: Trial[] = [];
-  const failed = (): Trial | undefined =>
-    trials
-      .filter(({ held }) => !held)
-      .reduce<Trial | undefined>(
-        (lowest, trial) =>
-          lowest === undefined || trial.ratePerSecond < lowest.ratePerSecond ? trial : lowest,
-        undefined,
-      );
-  const best = (): number => {
-    const limit = failed()?.ratePerSecond ?? Number.POSITIVE_INFINITY;
-    return Math.max(
-      0,
-      ...trials
-        .filter(({ held, ratePerSecond }) => held && ratePerSecond < limit)
-        .map((t) => t.ratePerSecond),
-    );
-  };
-  const runsAt = (ratePerSecond: number): number =>
-    trials.filter((trial) => trial.ratePerSecond === ratePerSecond).length;
-
-  /** Next rate to try; `undefined` when there is nothing left to learn. */
-  const next = (): number | undefined => {
-    const high = failed()?.ratePerSecond;
-    const low = best();
-    if (high === undefined) return low === 0 ? startPerSecond : low * 2;
-    if (low === 0 && high <= startPerSecond / HOPELESS) return undefined;
-    if (high - low > precision * high && high > 1) return Math.max(1, Math.round((low + high) / 2));
-    return low > 0 && runsAt(low) < confirmations ? low : undefined;
-  };
-
-  let rate = next();
+  let rate = nextRate(triedRates(trials), options);
   while (rate !== undefined && trials.length < maxTrials && !signal.aborted) {
     trials.push(await options.trial(rate));
-    rate = next();
+    rate = nextRate(triedRates(trials), options);
   }
-  const ratePerSecond = best();
-  const limit = failed();
-  const runs = trials.filter((trial) => trial.ratePerSecond === ratePerSecond);
+  const tried = triedRates(trials);
+  const limit = lowestFailed(tried);
+  const best = highestHeld(tried);
+  const reason = limit?.failures.at(-1);
   return {
-    ratePerSecond,
-    held: runs.filter(({ held }) => held).length,
-    runs: runs.length,
-    ...(limit && { failedPerSecond: limit.ratePerSecond }),
-    ...(limit?.reason !== undefined && { failedReason: limit.reason }),
-    generatorLimited: limit?.generatorLimited === true,
-    complete: rate === undefined && ratePerSecond > 0,
+    ratePerSecond: best?.ratePerSecond ?? 0,
+    held: best?.held ?? 0,
+    runs: best === undefined ? 0 : best.held + best.failures.length,
+    ...(limit && { failedPerSecond: limit.ratePerSecond, failedRuns: limit.failures.length }),
+    ...(reason?.reason !== undefined && { failedReason: reason.reason }),
+    generatorLimited: limit?.failures.every(({ generatorLimited }) => generatorLimited === true) ?? false,
+    complete: rate === undefined && best !== undefined && best.held >= confirmations,
     trials,
   };
+}
+
+/** The rate to try next; `undefined` when there is nothing left to learn. */
+function nextRate(
+  tried: readonly Tried[],
+  { confirmations, precision, startPerSecond }: FindMaxOptions,
+): number | undefined {
+  const open = tried.find((one) => !hasFailed(one) && one.held <= one.failures.length);
+  if (open !== undefined) return open.ratePerSecond;
+  const high = lowestFailed(tried)?.ratePerSecond;
+  const held = highestHeld(tried);
+  const low = held?.ratePerSecond ?? 0;
+  if (high === undefined) return low === 0 ? startPerSecond : low * 2;
+  if (low === 0 && high <= startPerSecond / HOPELESS) return undefined;
+  if (high - low > precision * high && high > 1) return Math.max(1, Math.round((low + high) / 2));
+  return held !== undefined && held.held < confirmations ? low : undefined;
+}
+
+function triedRates(trials: readonly Trial[]): Tried[] {
+  const rates = [...new Set(trials.map(({ ratePerSecond }) => ratePerSecond))];
+  return rates.map((ratePerSecond) => {
+    const runs = trials.filter((trial) => trial.ratePerSecond === ratePerSecond);
+    const failures = runs.filter(({ held }) => !held);
+    return { ratePerSecond, held: runs.length - failures.length, failures };
+  });
+}
+
+function hasFailed({ failures }: Tried): boolean {
+  return failures.length >= FAILURES;
+}
+
+function lowestFailed(tried: readonly Tried[]): Tried | undefined {
+  return tried.filter(hasFailed).sort((a, b) => a.ratePerSecond - b.ratePerSecond)[0];
+}
+
+/** The highest rate that held more often than not, below every rate that failed. */
+function highestHeld(tried: readonly Tried[]): Tried | undefined {
+  const limit = lowestFailed(tried)?.ratePerSecond ?? Number.POSITIVE_INFINITY;
+  return tried
+    .filter((one) => !hasFailed(one) && one.held > one.failures.length && one.ratePerSecond < limit)
+    .sort((a, b) => b.ratePerSecond - a.ratePerSecond)[0];
 }

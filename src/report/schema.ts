@@ -247,6 +247,7 @@ const runReport = z
         runs: count,
         failedPerSecond: amount.optional(),
         failedReason: z.string().optional(),
+        failedRuns: count.optional(),
         generatorLimited: z.boolean(),
         complete: z.boolean(),
         trials: z.array(

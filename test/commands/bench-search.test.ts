@@ -49,6 +49,7 @@ it('says what was found, how sure it is, and what was the limit', () => {
     runs: 3,
     failedPerSecond: 3_500,
     failedReason: 'ingest was 900 events behind',
+    failedRuns: 2,
     generatorLimited: false,
     complete: true,
     trials: [],

@@ -23,6 +23,8 @@ it('carries a load through the embedded stack and finds every event in the conta
       '1500',
       '--rate',
       '750/s',
+      '--warmup',
+      '500ms',
       '--json',
       '-o',
       'bench.xml',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_SHEET } from '../../src/capacity/sheet.ts';
-import { type BenchResult, startBench } from '../../src/pipeline/bench.ts';
+import { type BenchOptions, type BenchResult, startBench } from '../../src/pipeline/bench.ts';
 import type { BenchChange, BenchStages } from '../../src/pipeline/bench-stages.ts';
 import type { ProduceResult } from '../../src/pipeline/produce-types.ts';
 import { reportOfBench } from '../../src/report/from-bench.ts';
@@ -117,8 +117,13 @@ function produced(late: boolean): ProduceResult {
   };
 }
 
-function bench(defects?: Defects): Promise<BenchResult> {
-  return startBench(arrayPipeline(defects), {
+function bench(
+  defects?: Defects,
+  hooks: Partial<BenchOptions> = {},
+  stages = arrayPipeline(defects),
+): Promise<BenchResult> {
+  return startBench(stages, {
+    ...hooks,
     run: RUN,
     clock: systemClock,
     signal: new AbortController().signal,
@@ -159,6 +164,32 @@ describe('bench', () => {
       [true, 7],
     ]);
     expect(renderText(report)).toContain('lost 0   duplicated 0   out of order 0');
+  });
+
+  it('tells when everything is sent, and when nothing is on its way any more', async () => {
+    const pipeline = arrayPipeline();
+    const seen: string[] = [];
+    const stages: BenchStages = {
+      ...pipeline,
+      async ingest(context) {
+        await pipeline.ingest(context);
+        seen.push('ingested');
+      },
+      async *readStore(context) {
+        seen.push('verifying');
+        yield* pipeline.readStore(context);
+      },
+    };
+    const note = (what: string) => async (): Promise<void> => {
+      seen.push(what);
+    };
+    await bench(undefined, { onSent: note('sent'), onDrained: note('drained') }, stages);
+    expect(seen).toEqual(['sent', 'ingested', 'drained', 'verifying']);
+  });
+
+  it('names the key that most events had, where there is one', async () => {
+    const { hottestKey } = await bench();
+    expect(hottestKey).toEqual({ key: 'a', events: EVENTS });
   });
 
   it('ends although events are missing, and says where each was seen last', async () => {

@@ -1,0 +1,85 @@
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { parseRunReport } from '../../src/report/schema.ts';
+import { SCENARIOS } from '../../src/workload/scenarios.ts';
+import { type RunningCli, spawnCli } from '../helpers/cli.ts';
+import { eventually } from '../helpers/eventually.ts';
+
+/** Of a running stack that the commands in it find: starting one for each scenario would take longer than the loads. */
+let folder: string;
+let stack: RunningCli;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cosmos-pipe-scenarios-'));
+  stack = spawnCli(['local', '--free-ports'], { cwd: folder });
+  await eventually(() => existsSync(join(folder, '.cosmos-pipe/local.json')));
+});
+
+afterAll(async () => {
+  stack.child.kill('SIGTERM');
+  await stack.done;
+  await rm(folder, { recursive: true, force: true });
+});
+
+const SMALL = ['--rate', '300/s', '--events', '60', '--warmup', '0s', '--json'];
+
+it.concurrent.each(Object.keys(SCENARIOS))('runs the scenario %s', async (name) => {
+  const { code, stdout, stderr } = await spawnCli(['bench', '--scenario', name, ...SMALL], { cwd: folder })
+    .done;
+  // So small a load is never throttled, which the scenario of that name expects.
+  expect({ code, stderr }).toMatchObject({ code: name === 'throttle' ? 99 : 0 });
+  expect(parseRunReport(JSON.parse(stdout), name)).toMatchObject({
+    config: { scenario: name },
+    verdict: { ok: true, acknowledged: 60 },
+  });
+});
+
+it.concurrent('runs the scenario cache as large as it is told to', async () => {
+  const { code, stdout, stderr } = await spawnCli(
+    ['bench', '--scenario', 'cache', '--events', '300', '--keys', '40', '--json'],
+    { cwd: folder },
+  ).done;
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  expect(JSON.parse(stdout)).toMatchObject({ requests: 300 });
+});
+
+it.concurrent('searches the highest rate within a limit on trials, and reports a run at it', async () => {
+  const { code, stdout, stderr } = await spawnCli(
+    [
+      ...[
+        'bench',
+        '--find-max',
+        '--rate',
+        '50/s',
+        '--trial',
+        '300ms',
+        '--warmup',
+        '200ms',
+        '--max-trials',
+        '2',
+      ],
+      ...['--no-cache', '--json', '-o', 'max.json'],
+    ],
+    { cwd: folder },
+  ).done;
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  const { search } = parseRunReport(JSON.parse(stdout), 'stdout');
+  expect(search?.trials.map(({ ratePerSecond }) => ratePerSecond)).toEqual([50, 100]);
+  expect(stderr).toContain('MAXIMUM');
+  expect(JSON.parse(await readFile(join(folder, 'max.json'), 'utf8'))).toMatchObject({ search });
+});
+
+it.concurrent('repeats a load, and prices it by a sheet of its own', async () => {
+  await writeFile(join(folder, 'prices.yaml'), 'name: ours\nfigures: { provisionedPer100RuHour: 7 }\n');
+  const { code, stdout, stderr } = await spawnCli(
+    ['bench', ...SMALL, '--repeat', '2', '--no-cache', '--prices', 'prices.yaml'],
+    { cwd: folder },
+  ).done;
+  expect({ code, stderr }).toMatchObject({ code: 0 });
+  const { cost, repeats } = parseRunReport(JSON.parse(stdout), 'stdout');
+  expect(repeats?.runs).toHaveLength(2);
+  expect(cost?.prices).toBe('ours');
+});
