@@ -24,6 +24,8 @@ export interface BulkWriterOptions {
   readonly maxBufferedBytes?: number;
   /** Request units per second to stay within; a fraction is of what is provisioned (of the maximum with autoscale). */
   readonly ruBudget?: RuBudget;
+  /** How often the provisioned throughput is read again for a fraction of it, default 30,000; costs one or two reads of the offer. */
+  readonly budgetEveryMs?: number;
   /** After this time without any useful answer from a range its operations fail, default 120,000. */
   readonly giveUpMs?: number;
   /** Aborting fails whatever is not on the wire yet. */
@@ -47,7 +49,7 @@ export async function createBulkWriter(options: BulkWriterOptions): Promise<Bulk
     createSdkTransport(connection),
   ]);
   const ruPerSecond = await budgetOf(connection, options.ruBudget);
-  return new WriterEngine({
+  const engine = new WriterEngine({
     transport,
     ranges,
     hash: (components) => effectivePartitionKey(components, partitionKey),
@@ -66,6 +68,39 @@ export async function createBulkWriter(options: BulkWriterOptions): Promise<Bulk
     ...(options.signal ? { signal: options.signal } : {}),
     ...(ruPerSecond === undefined ? {} : { ruPerSecond }),
   });
+  const { ruBudget } = options;
+  return ruBudget === undefined || 'ruPerSecond' in ruBudget
+    ? engine
+    : followingThroughput(engine, () => budgetOf(connection, ruBudget), clock, options.budgetEveryMs);
+}
+
+/** A share of what is provisioned is of what is provisioned now: asked for again every so often, until the writer is closed. */
+function followingThroughput(
+  engine: WriterEngine,
+  budget: () => Promise<number | undefined>,
+  clock: Clock,
+  everyMs = 30_000,
+): BulkWriter {
+  const closed = new AbortController();
+  const follow = async () => {
+    for (;;) {
+      await clock.sleep(everyMs, closed.signal);
+      // Whoever cannot be asked now is asked next time; the last answer holds meanwhile.
+      const ruPerSecond = await budget().catch(() => undefined);
+      if (ruPerSecond !== undefined) engine.setBudget(ruPerSecond);
+    }
+  };
+  follow().catch(() => {});
+  return {
+    write: (operation, settled, fence) => engine.write(operation, settled, fence),
+    withdraw: (fence) => engine.withdraw(fence),
+    flush: () => engine.flush(),
+    close: () => {
+      closed.abort();
+      return engine.close();
+    },
+    snapshot: () => engine.snapshot(),
+  };
 }
 
 async function budgetOf(

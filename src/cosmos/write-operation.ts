@@ -15,6 +15,8 @@ export interface WriteOperation {
    * (`{"operations":[...]}`, optionally with `condition`), for `delete` the empty string.
    */
   readonly body: string;
+  /** UTF-8 that goes ahead of `body`: the bytes in which an item came, of which `body` is only the end. */
+  readonly bodyStart?: Uint8Array;
   /** ETag that the stored item must still have (`replace`, `upsert`, `delete`, `patch`). */
   readonly ifMatch?: string;
 }
@@ -46,6 +48,11 @@ export type WriteOutcome =
 /** Told exactly once per operation, in any order between partition keys, in write order within one. */
 export type Settled = (outcome: WriteOutcome) => void;
 
+/** Raised when what was written under it must not be sent any more, because another process writes it now. */
+export interface WriteFence {
+  raised: boolean;
+}
+
 /** State of one partition key range. */
 interface RangeSnapshot {
   readonly rangeId: string;
@@ -75,7 +82,9 @@ export interface BulkWriter {
    * Takes an operation. A returned promise is back-pressure: the operation is accepted, but await the promise before the
    * next write. `settled` is told once the operation is stored or has failed for good. Throws after `close`.
    */
-  write(operation: WriteOperation, settled: Settled): Promise<void> | undefined;
+  write(operation: WriteOperation, settled: Settled, fence?: WriteFence): Promise<void> | undefined;
+  /** Raises the fence: what was written under it and is not on the wire fails with status 0, and nothing of it is retried. */
+  withdraw(fence: WriteFence): void;
   /** Sends partial batches without waiting and resolves when nothing is buffered any more. */
   flush(): Promise<void>;
   /** Flushes and refuses further writes. With an aborted signal, what is not yet on the wire fails with status 0. */

@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { EventHubConsumerClient } from '@azure/event-hubs';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import type { EventHubsConnection } from './connection.ts';
 import type { PartitionState } from './processor-position.ts';
@@ -14,32 +16,58 @@ export interface HubReader {
   close(): Promise<void>;
 }
 
-/** Each `read` costs one management call and one per partition. Throws PipeError E_UNREACHABLE, E_AUTH or E_NOT_FOUND. */
+/** A management call of the SDK can wait without end for a connection that was lost; a second one brings an answer. */
+const ANSWER_MS = 20_000;
+
+/**
+ * Each `read` costs one management call and one per partition. Throws PipeError E_UNREACHABLE, E_AUTH or E_NOT_FOUND; the
+ * next `read` after that has a connection of its own.
+ */
 export function openHubReader(connection: EventHubsConnection, consumerGroup: string): HubReader {
-  const client = connection.consumer(consumerGroup);
+  let client: EventHubConsumerClient | undefined;
+
+  async function ask(asked: EventHubConsumerClient): Promise<HubState> {
+    const { createdOn, partitionIds } = await asked.getEventHubProperties();
+    const partitions = await Promise.all(
+      partitionIds.map(async (partitionId): Promise<PartitionState> => {
+        const state = await asked.getPartitionProperties(partitionId);
+        return {
+          partitionId,
+          beginningSequenceNumber: state.beginningSequenceNumber,
+          lastSequenceNumber: state.lastEnqueuedSequenceNumber,
+          lastOffset: String(state.lastEnqueuedOffset),
+          lastEnqueuedMs: state.lastEnqueuedOnUtc.getTime(),
+          isEmpty: state.isEmpty,
+        };
+      }),
+    );
+    return { createdMs: createdOn.getTime(), partitions };
+  }
+
   return {
     async read() {
+      client ??= connection.consumer(consumerGroup);
+      const asked = client;
+      const deadline = new AbortController();
       try {
-        const { createdOn, partitionIds } = await client.getEventHubProperties();
-        const partitions = await Promise.all(
-          partitionIds.map(async (partitionId): Promise<PartitionState> => {
-            const state = await client.getPartitionProperties(partitionId);
-            return {
-              partitionId,
-              beginningSequenceNumber: state.beginningSequenceNumber,
-              lastSequenceNumber: state.lastEnqueuedSequenceNumber,
-              lastOffset: String(state.lastEnqueuedOffset),
-              lastEnqueuedMs: state.lastEnqueuedOnUtc.getTime(),
-              isEmpty: state.isEmpty,
-            };
+        const answer = ask(asked);
+        // Whoever loses the race has nobody left to tell.
+        answer.catch(() => {});
+        return await Promise.race([
+          answer,
+          delay(ANSWER_MS, undefined, { signal: deadline.signal }).then(() => {
+            throw new Error(`timed out: no answer about the partitions within ${ANSWER_MS / 1_000} s`);
           }),
-        );
-        return { createdMs: createdOn.getTime(), partitions };
+        ]);
       } catch (error) {
+        if (client === asked) client = undefined;
+        asked.close().catch(() => {});
         throw connection.explain(error);
+      } finally {
+        deadline.abort();
       }
     },
-    close: () => client.close(),
+    close: async () => client?.close(),
   };
 }
 

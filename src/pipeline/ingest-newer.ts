@@ -1,6 +1,12 @@
 import type { CosmosConnection } from '../cosmos/client.ts';
 import { readItem } from '../cosmos/items.ts';
-import type { BulkWriter, Settled, WriteOperation, WriteOutcome } from '../cosmos/write-operation.ts';
+import type {
+  BulkWriter,
+  Settled,
+  WriteFence,
+  WriteOperation,
+  WriteOutcome,
+} from '../cosmos/write-operation.ts';
 import { type JsonObject, valueAt } from './mapping-template.ts';
 
 /** Conflicts resolved at the same time; the others wait in order. */
@@ -22,7 +28,12 @@ export function newerOnlyWriter(
   writer: Pick<BulkWriter, 'write'>,
   read: ReadForUpdate,
   newerPath: readonly string[],
-): (operation: WriteOperation, newer: number | string, settled: Settled) => Promise<void> | undefined {
+): (
+  operation: WriteOperation,
+  newer: number | string,
+  settled: Settled,
+  fence?: WriteFence,
+) => Promise<void> | undefined {
   const waiting: (() => void)[] = [];
   let running = 0;
 
@@ -38,13 +49,17 @@ export function newerOnlyWriter(
   }
 
   /** Does not wait for room: new writes feel the back-pressure, a conflict in progress must finish. */
-  function attempt(operation: WriteOperation): Promise<WriteOutcome> {
+  function attempt(operation: WriteOperation, fence: WriteFence | undefined): Promise<WriteOutcome> {
     return new Promise((resolve, reject) => {
-      writer.write(operation, resolve)?.catch(reject);
+      writer.write(operation, resolve, fence)?.catch(reject);
     });
   }
 
-  async function resolveConflict(operation: WriteOperation, newer: number | string): Promise<WriteOutcome> {
+  async function resolveConflict(
+    operation: WriteOperation,
+    newer: number | string,
+    fence: WriteFence | undefined,
+  ): Promise<WriteOutcome> {
     let spent = 0;
     for (;;) {
       const stored = await read(operation);
@@ -59,22 +74,27 @@ export function newerOnlyWriter(
         };
       const outcome = await attempt(
         stored === undefined ? operation : { ...operation, kind: 'replace', ifMatch: stored.etag },
+        fence,
       );
       if (outcome.ok) return { ...outcome, requestCharge: outcome.requestCharge + spent };
       if (![404, 409, 412].includes(outcome.statusCode)) return outcome;
     }
   }
 
-  return (operation, newer, settled) =>
-    writer.write(operation, (outcome) => {
-      if (outcome.ok || outcome.statusCode !== 409) {
-        settled(outcome);
-        return;
-      }
-      inTurn(async () => settled(await resolveConflict(operation, newer))).catch((error: Error) =>
-        settled({ ok: false, statusCode: 0, reason: error.message, poison: false, attempts: 1 }),
-      );
-    });
+  return (operation, newer, settled, fence) =>
+    writer.write(
+      operation,
+      (outcome) => {
+        if (outcome.ok || outcome.statusCode !== 409) {
+          settled(outcome);
+          return;
+        }
+        inTurn(async () => settled(await resolveConflict(operation, newer, fence))).catch((error: Error) =>
+          settled({ ok: false, statusCode: 0, reason: error.message, poison: false, attempts: 1 }),
+        );
+      },
+      fence,
+    );
 }
 
 /** Reads the stored version of an operation's item with one point read. */

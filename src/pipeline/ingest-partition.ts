@@ -1,4 +1,4 @@
-import type { Settled, WriteOutcome } from '../cosmos/write-operation.ts';
+import type { Settled, WriteFence, WriteOperation, WriteOutcome } from '../cosmos/write-operation.ts';
 import type { ReceivedEvent } from '../eventhubs/received-event.ts';
 import type { StageRecorder } from '../metrics/types.ts';
 import type { Clock } from '../util/clock.ts';
@@ -28,7 +28,13 @@ export interface IngestTotals {
 export interface PartitionEnvironment {
   readonly eventHub: string;
   readonly mapper: Mapper;
-  readonly write: (mapped: Mapped & { kind: 'write' }, settled: Settled) => Promise<void> | undefined;
+  readonly write: (
+    mapped: Mapped & { kind: 'write' },
+    settled: Settled,
+    fence: WriteFence,
+  ) => Promise<void> | undefined;
+  /** Raises the fence and fails what waits behind it. */
+  readonly withdraw: (fence: WriteFence) => void;
   readonly deadLetter: DeadLetter | undefined;
   /** Resolves to false when it could not be saved now; the next one is tried as usual. */
   readonly saveCheckpoint: (partitionId: string, position: DurablePosition) => Promise<boolean>;
@@ -55,6 +61,7 @@ const MIN_CHECKPOINT_GAP_MS = 250;
  */
 export class IngestPartition {
   readonly partitionId: string;
+  readonly startedAfter: number | undefined;
   readonly #environment: PartitionEnvironment;
   readonly #tracker = new CheckpointTracker();
   #lastReceived: number | undefined;
@@ -67,9 +74,12 @@ export class IngestPartition {
   #savedAt: number;
   #sinceSaved = 0;
   #saving: Promise<void> | undefined;
+  readonly #fence: WriteFence = { raised: false };
 
-  constructor(partitionId: string, environment: PartitionEnvironment) {
+  /** `startedAfter`: the event that receiving starts after, `undefined` when that is not known as a sequence number. */
+  constructor(partitionId: string, environment: PartitionEnvironment, startedAfter?: number) {
     this.partitionId = partitionId;
+    this.startedAfter = startedAfter;
     this.#environment = environment;
     this.#savedAt = environment.clock.now();
   }
@@ -103,15 +113,24 @@ export class IngestPartition {
     return this.#page;
   }
 
-  /** Takes nothing more, waits until everything taken has its answer, and saves the last checkpoint. */
-  async close(): Promise<void> {
+  /**
+   * Takes nothing more, waits until everything taken has its answer, and saves the last checkpoint. Once `fence` is aborted
+   * nothing more is sent or saved: what is on the wire is waited for, the rest is left to the next owner.
+   */
+  async close(fence?: AbortSignal): Promise<void> {
+    const { withdraw } = this.#environment;
     this.#state = 'closing';
+    const raise = () => withdraw(this.#fence);
+    if (fence?.aborted) raise();
+    else fence?.addEventListener('abort', raise, { once: true });
     this.#notify();
     await this.#page;
     while (this.#unanswered > 0) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    fence?.removeEventListener('abort', raise);
     this.#finishPages(Number.POSITIVE_INFINITY);
     await this.#saving;
-    await this.#save();
+    // The next owner may have begun at the last one already: a checkpoint ahead of it would cut its rewriting short.
+    if (!this.#fence.raised) await this.#save();
   }
 
   /** Saves a checkpoint when enough events or time have passed since the last one. */
@@ -171,8 +190,10 @@ export class IngestPartition {
     });
     switch (mapped.kind) {
       case 'write':
-        return write(mapped, (outcome) =>
-          this.#written(ticket, event, mapped.operation.body.length, outcome),
+        return write(
+          mapped,
+          (outcome) => this.#written(ticket, event, sizeOf(mapped.operation), outcome),
+          this.#fence,
         );
       case 'skipped':
         totals.skipped += 1;
@@ -203,6 +224,9 @@ export class IngestPartition {
     } else if (outcome.poison) {
       // Resolves in its own time: the page has moved on, and `close` waits for the answer.
       this.#putAside(ticket, event, 'rejected', `${outcome.statusCode}: ${outcome.reason}`).catch(fatal);
+    } else if (this.#fence.raised) {
+      // Whoever owns the partition now stores it.
+      this.#answered();
     } else {
       recorder.failed(`cosmos-${outcome.statusCode}`, 1);
       this.#answered();
@@ -271,6 +295,10 @@ export class IngestPartition {
     this.#wake = [];
     for (const resolve of waiting) resolve();
   }
+}
+
+function sizeOf({ body, bodyStart }: WriteOperation): number {
+  return body.length + (bodyStart?.length ?? 0);
 }
 
 function storeFailure(statusCode: number, reason: string): PipeError {

@@ -28,6 +28,8 @@ export interface IngestLimits extends WriterLimits {
   readonly rebalanceMs?: number;
   /** How long a process may be silent before others take its partitions, default 15,000. */
   readonly ownershipExpiryMs?: number;
+  /** How long to try again at the start while a service cannot be reached, default 0. */
+  readonly connectMs?: number;
 }
 
 export interface IngestOptions {
@@ -50,7 +52,10 @@ export interface IngestOptions {
   readonly clock: Clock;
   /** Aborting it stops receiving, waits for what is in flight, saves the checkpoints and resolves. */
   readonly signal: AbortSignal;
-  /** `drained`: end when everything that the hub held at the start is durable. `idle`: end after `limits.idleMs` without events. */
+  /**
+   * `drained`: end when everything that the hub held at the start is durable. `idle`: end after `limits.idleMs` without
+   * events, once every partition has a reader and the service says that there is nothing more.
+   */
   readonly until?: 'drained' | 'idle';
   /** With `until: 'drained'`: take what the hub holds when this resolves instead of at the start. */
   readonly drainAfter?: Promise<unknown>;
@@ -76,7 +81,7 @@ export interface PartitionProgress {
   readonly owner: string | undefined;
   /** Last durable sequence number. */
   readonly sequenceNumber: number | undefined;
-  /** Events in the hub after it. */
+  /** Events in the hub after it; `undefined` while it is not known, for example without an answer of Event Hubs. */
   readonly lagEvents: number | undefined;
   /** Age of the oldest event that is not durable yet, 0 without any. */
   readonly lagMs: number | undefined;

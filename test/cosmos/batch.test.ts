@@ -13,6 +13,7 @@ function queue(counts: Readonly<Record<string, number>>) {
       appendPending(lane, {
         operation: { kind: 'upsert', id: `${key}${i}`, partitionKey: key, body: '{}' },
         settled: () => {},
+        fence: undefined,
         lane,
         bodyBytes: 2,
         acceptedAt: 0,

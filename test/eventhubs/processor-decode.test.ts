@@ -7,7 +7,7 @@ import {
 } from '@azure/event-hubs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { decodedEvent, decodeEvent, decodeTransfers } from '../../src/eventhubs/processor-decode.ts';
-import { onEveryReceiver } from '../../src/eventhubs/processor-links.ts';
+import { listenToLinks } from '../../src/eventhubs/processor-links.ts';
 import { toReceivedEvent } from '../../src/eventhubs/received-event.ts';
 import { type EventHubsService, startEventHubs } from '../../src/local/event-hubs/index.ts';
 
@@ -56,7 +56,7 @@ afterAll(() => service.stop());
 async function receive(decode: boolean): Promise<ReceivedEventData[]> {
   const client = new EventHubConsumerClient('$Default', connectionString, HUB);
   const hooked: boolean[] = [];
-  if (decode) onEveryReceiver(client, (link) => hooked.push(decodeTransfers(link)));
+  if (decode) listenToLinks(client, { opened: (link) => hooked.push(decodeTransfers(link)) });
   const received: ReceivedEventData[] = [];
   await new Promise<void>((resolve, reject) => {
     client.subscribe(

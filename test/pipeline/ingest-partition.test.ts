@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Settled, WriteOutcome } from '../../src/cosmos/write-operation.ts';
+import type { Settled, WriteFence, WriteOutcome } from '../../src/cosmos/write-operation.ts';
 import type { ReceivedEvent } from '../../src/eventhubs/received-event.ts';
 import { createStageRecorder } from '../../src/metrics/stage-recorder.ts';
 import type { DeadLetterRecord } from '../../src/pipeline/dead-letter.ts';
@@ -33,7 +33,9 @@ function event(sequenceNumber: number, body = `{"id":"${sequenceNumber}","device
 }
 
 async function partition(changes: Partial<PartitionEnvironment> = {}) {
-  const waiting: { id: string; settled: Settled }[] = [];
+  let waiting: { id: string; settled: Settled; fence: WriteFence }[] = [];
+  /** Ids that cannot be withdrawn any more. */
+  const onTheWire = new Set<string>();
   const saved: number[] = [];
   const letters: DeadLetterRecord[] = [];
   const failures: Error[] = [];
@@ -50,9 +52,15 @@ async function partition(changes: Partial<PartitionEnvironment> = {}) {
   const environment: PartitionEnvironment = {
     eventHub: 'hub',
     mapper: await compileMapping({}, ['/deviceId'], systemClock),
-    write: ({ operation }, settled) => {
-      waiting.push({ id: operation.id, settled });
+    write: ({ operation }, settled, fence) => {
+      waiting.push({ id: operation.id, settled, fence });
       return undefined;
+    },
+    withdraw: (fence) => {
+      fence.raised = true;
+      const queued = waiting.filter((entry) => entry.fence === fence && !onTheWire.has(entry.id));
+      waiting = waiting.filter((entry) => !queued.includes(entry));
+      for (const { settled } of queued) settled(failure(0, false));
     },
     deadLetter: { name: 'test', write: async (record) => void letters.push(record), close: async () => {} },
     saveCheckpoint: async (_, position) => {
@@ -74,7 +82,10 @@ async function partition(changes: Partial<PartitionEnvironment> = {}) {
   };
   return {
     partition: new IngestPartition('0', environment),
-    waiting,
+    get waiting() {
+      return waiting;
+    },
+    onTheWire,
     saved,
     letters,
     failures,
@@ -109,6 +120,24 @@ describe('IngestPartition', () => {
     await closed;
     expect(saved).toEqual([1]);
     expect(totals).toMatchObject({ received: 2, stored: 2 });
+  });
+
+  it('sends and saves nothing more once another process writes', async () => {
+    const subject = await partition();
+    const { partition: p, failures, onTheWire, saved, settle, totals } = subject;
+    await p.page([event(0), event(1), event(2), event(3)]);
+    settle(0);
+    onTheWire.add('1');
+    const fence = new AbortController();
+    const closed = p.close(fence.signal);
+    expect(subject.waiting).toHaveLength(3);
+    fence.abort();
+    expect(subject.waiting.map(({ id }) => id)).toEqual(['1']);
+    settle(1);
+    await closed;
+    expect(saved).toEqual([]);
+    expect(failures).toEqual([]);
+    expect(totals.stored).toBe(2);
   });
 
   it('holds the page back while too many events are ahead of the checkpoint', async () => {

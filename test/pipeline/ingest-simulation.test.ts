@@ -11,6 +11,9 @@ import { SimulatedWorld } from './simulated-world.ts';
 const ROUNDS = Number(process.env['COSMOS_PIPE_SIMULATION_ROUNDS'] ?? (process.env['CI'] ? 10_000 : 400));
 const ONLY_SEED = process.env['COSMOS_PIPE_SIMULATION_SEED'];
 
+/** No request of the simulated service takes longer. */
+const ON_THE_WIRE_MS = 520;
+
 let mapper: Mapper;
 beforeAll(async () => {
   mapper = await compileMapping({ envelope: false }, ['/key'], systemClock);
@@ -78,6 +81,7 @@ async function round(
     switch (random.below(4)) {
       case 0:
         victim.crash();
+        await world.clock.sleep(ON_THE_WIRE_MS);
         replace(victim);
         return;
       case 1:
@@ -90,8 +94,15 @@ async function round(
         const stolen = partitionIds[random.below(partitionIds.length)];
         if (stolen === undefined) return;
         const thief = pick();
-        victim.lose(stolen);
-        thief.open(stolen);
+        // As the processor does it: the old owner may finish for a while, the new one waits for longer than that.
+        const fence = new AbortController();
+        victim.lose(stolen, fence.signal);
+        const finishMs = random.below(200);
+        await world.clock.sleep(finishMs);
+        fence.abort();
+        await world.clock.sleep(ON_THE_WIRE_MS);
+        if (running.has(thief)) thief.open(stolen);
+        else pick().open(stolen);
       }
     }
   }
@@ -117,7 +128,9 @@ async function round(
   } catch (error) {
     world.broken.push(String(error));
   }
-  return { broken: [...world.broken, ...world.service.violations], trace: world.trace };
+  // What is delivered again is stored again, in whatever order: only without that the last writes are in order too.
+  const late = limits.redelivers ? [] : world.outOfOrder();
+  return { broken: [...world.broken, ...world.service.violations, ...late], trace: world.trace };
 }
 
 function createWorld(random: Random): SimulatedWorld {
@@ -153,6 +166,7 @@ function randomLimits(random: Random): IngesterLimits {
     pageSize: 1 + random.below(30),
     checkpointEvents: 1 + random.below(50),
     checkpointIntervalMs: 200 + random.below(2_000),
+    redelivers: random.below(3) === 0,
     saveFails: random.below(3) === 0 ? random.next() * 0.3 : 0,
   };
 }

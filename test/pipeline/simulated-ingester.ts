@@ -22,6 +22,8 @@ export interface IngesterLimits {
   readonly pageSize: number;
   readonly checkpointEvents: number;
   readonly checkpointIntervalMs: number;
+  /** Links deliver some events again when they break. */
+  readonly redelivers: boolean;
   /** Chance that a checkpoint, or a dead letter, cannot be saved. */
   readonly saveFails: number;
 }
@@ -118,12 +120,12 @@ export class SimulatedIngester {
     void this.#receive(partition);
   }
 
-  /** Another process has taken the partition: no more pages; what is in flight goes on, the last checkpoint too. */
-  lose(partitionId: string): void {
+  /** Another process has taken the partition: no more pages; until the fence what is in flight goes on. */
+  lose(partitionId: string, fence: AbortSignal): void {
     const partition = this.#partitions.get(partitionId);
     if (partition === undefined) return;
     this.#partitions.delete(partitionId);
-    this.#close(partition);
+    this.#close(partition, fence);
   }
 
   /** SIGKILL: from here on nothing happens in this process; requests on the wire arrive all the same. */
@@ -143,8 +145,8 @@ export class SimulatedIngester {
     if (buffered + bufferedBytes !== 0) this.#world.broken.push('the writer is not empty after close');
   }
 
-  #close(partition: IngestPartition): void {
-    const closed = partition.close().then(() => {
+  #close(partition: IngestPartition, fence?: AbortSignal): void {
+    const closed = partition.close(fence).then(() => {
       this.#closing.delete(closed);
     });
     this.#closing.add(closed);
@@ -172,7 +174,8 @@ export class SimulatedIngester {
     return {
       eventHub: 'hub',
       mapper: this.#mapper,
-      write: ({ operation }, settled) => this.#writer.write(operation, settled),
+      write: ({ operation }, settled, fence) => this.#writer.write(operation, settled, fence),
+      withdraw: (fence) => this.#writer.withdraw(fence),
       deadLetter,
       saveCheckpoint: async (partitionId, { sequenceNumber }) => {
         await this.#clock.sleep(this.#random.below(30));
@@ -198,7 +201,8 @@ export class SimulatedIngester {
     let next = this.#world.checkpointOf(partitionId) + 1;
     while (!this.#ending && this.#partitions.get(partitionId) === partition) {
       await this.#clock.sleep(this.#random.below(20));
-      if (this.#random.below(25) === 0) next = Math.max(0, next - this.#random.below(10));
+      if (this.#limits.redelivers && this.#random.below(25) === 0)
+        next = Math.max(0, next - this.#random.below(10));
       const page = this.#world.read(partitionId, next, 1 + this.#random.below(pageSize));
       next += page.length;
       if (page.length === 0) await this.#clock.sleep(100);

@@ -25,6 +25,9 @@ export class SimulatedWorld {
   readonly trace: string[] = [];
   readonly clock: VirtualClock;
   readonly service: SimulatedService;
+  /** When each event of a key was last written, as a count of writes. */
+  readonly #writtenLast = new Map<string, number[]>();
+  #writes = 0;
   readonly #partitions = new Map<string, Partition>();
   readonly #keys = new Map<string, { readonly partitionId: string; readonly places: number[] }>();
 
@@ -112,8 +115,24 @@ export class SimulatedWorld {
     return [...this.#partitions.values()].every(({ log, checkpoint }) => checkpoint === log.length - 1);
   }
 
+  /** Stored items whose last write came after that of a later event of their key: a reader of the feed sees them late. */
+  outOfOrder(): string[] {
+    const late: string[] = [];
+    for (const [key, writes] of this.#writtenLast) {
+      let highest = -1;
+      writes.forEach((write, sequence) => {
+        if (write < highest) late.push(`${key}/${sequence} was written again before an event ahead of it`);
+        highest = Math.max(highest, write);
+      });
+    }
+    return late;
+  }
+
   #applied(key: string, sequence: number): void {
     this.#note(`applied ${key}/${sequence}`);
+    const last = this.#writtenLast.get(key) ?? [];
+    this.#writtenLast.set(key, last);
+    last[sequence] = this.#writes++;
     const { partitionId, places } = this.#keys.get(key) as { partitionId: string; places: number[] };
     const { log, done } = this.#partition(partitionId);
     for (let earlier = 0; earlier < sequence; earlier++) {

@@ -5,6 +5,7 @@ import type { Random } from '../../util/random.ts';
 import type {
   BulkWriter,
   Settled,
+  WriteFence,
   WriteOperation,
   WriteOutcome,
   WriterSnapshot,
@@ -24,6 +25,7 @@ import {
   shiftPending,
   shiftReady,
   unshiftReady,
+  withdrawPending,
 } from './lanes.ts';
 import type { BulkTransport, RangeBounds } from './wire.ts';
 
@@ -70,6 +72,12 @@ const DISTINCT_REQUESTS = 8;
 const WAIT_FOR_ANSWER = 4;
 
 const ABORTED = { ok: false, statusCode: 0, reason: 'the writer was aborted', poison: false } as const;
+const WITHDRAWN = {
+  ok: false,
+  statusCode: 0,
+  reason: 'another process writes it now',
+  poison: false,
+} as const;
 
 /**
  * The bulk writer without its surroundings: transport, clock and randomness come in, so that the simulation can run it.
@@ -106,17 +114,18 @@ export class WriterEngine implements BulkWriter {
     options.signal?.addEventListener('abort', () => this.#abandonQueued(), { once: true });
   }
 
-  write(operation: WriteOperation, settled: Settled): Promise<void> | undefined {
+  write(operation: WriteOperation, settled: Settled, fence?: WriteFence): Promise<void> | undefined {
     if (this.#closed) throw new PipeError('E_INTERNAL', 'write after close');
-    if (this.#options.signal?.aborted) {
-      settled({ ...ABORTED, attempts: 0 });
+    if (this.#options.signal?.aborted || fence?.raised) {
+      settled({ ...(fence?.raised ? WITHDRAWN : ABORTED), attempts: 0 });
       return undefined;
     }
     const lane = this.#keys.laneOf(operation.partitionKey);
-    const bodyBytes = Buffer.byteLength(operation.body);
+    const bodyBytes = Buffer.byteLength(operation.body) + (operation.bodyStart?.length ?? 0);
     const pending: Pending = {
       operation,
       settled,
+      fence,
       lane,
       bodyBytes,
       acceptedAt: this.#clock.now(),
@@ -137,6 +146,29 @@ export class WriterEngine implements BulkWriter {
     if (this.#bufferedBytes < this.#options.maxBufferedBytes) return undefined;
     this.#room ??= gate();
     return this.#room.promise;
+  }
+
+  withdraw(fence: WriteFence): void {
+    fence.raised = true;
+    for (const range of this.#keys.map.lanes) {
+      const lanes: KeyLane[] = [];
+      for (let lane = shiftReady(range); lane !== undefined; lane = shiftReady(range)) {
+        lane.state = 'busy';
+        lanes.push(lane);
+      }
+      for (const lane of lanes) {
+        this.#withdraw(lane);
+        if (lane.count === 0) lane.state = 'idle';
+        else pushReady(lane);
+      }
+    }
+    this.#openGates();
+  }
+
+  /** What of a key is behind a raised fence fails; the key is in no list of ready keys. */
+  #withdraw(lane: KeyLane): void {
+    for (const pending of withdrawPending(lane))
+      this.#settle(pending, { ...WITHDRAWN, attempts: pending.attempts });
   }
 
   async flush(): Promise<void> {
@@ -305,6 +337,7 @@ export class WriterEngine implements BulkWriter {
     }
     for (let i = lanes.length - 1; i >= 0; i--) {
       const lane = lanes[i] as KeyLane;
+      if (lane.head?.fence?.raised) this.#withdraw(lane);
       if (lane.count === 0) {
         lane.state = 'idle';
         lane.restUntil = 0;
@@ -312,8 +345,11 @@ export class WriterEngine implements BulkWriter {
         lane.state = 'resting';
         void this.#clock.sleep(lane.restUntil - now).then(() => {
           lane.restUntil = 0;
-          this.#makeReady(lane, true);
+          if (lane.head?.fence?.raised) this.#withdraw(lane);
+          if (lane.count === 0) lane.state = 'idle';
+          else this.#makeReady(lane, true);
           this.#pump(lane.range);
+          this.#openGates();
         });
       } else this.#makeReady(lane, returned.has(lane));
     }

@@ -1,4 +1,4 @@
-import type { Settled, WriteOperation } from '../write-operation.ts';
+import type { Settled, WriteFence, WriteOperation } from '../write-operation.ts';
 import { createRangeBudget, type RangeBudget } from './ru-budget.ts';
 import { createWindow, type Window, type WindowLimits } from './window.ts';
 
@@ -6,6 +6,7 @@ import { createWindow, type Window, type WindowLimits } from './window.ts';
 export interface Pending {
   readonly operation: WriteOperation;
   readonly settled: Settled;
+  readonly fence: WriteFence | undefined;
   readonly lane: KeyLane;
   readonly bodyBytes: number;
   readonly acceptedAt: number;
@@ -158,4 +159,16 @@ export function shiftPending(lane: KeyLane): Pending {
   pending.next = undefined;
   lane.count--;
   return pending;
+}
+
+/** Takes the operations behind a raised fence out of a key that is in no list of ready keys. Returns them in order. */
+export function withdrawPending(lane: KeyLane): Pending[] {
+  const withdrawn: Pending[] = [];
+  const kept: Pending[] = [];
+  while (lane.head !== undefined) {
+    const pending = shiftPending(lane);
+    (pending.fence?.raised ? withdrawn : kept).push(pending);
+  }
+  for (let i = kept.length - 1; i >= 0; i--) prependPending(lane, kept[i] as Pending);
+  return withdrawn;
 }
