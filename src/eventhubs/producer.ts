@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EventData, EventHubProducerClient } from '@azure/event-hubs';
 import type { EventHubsTarget } from '../config/targets.ts';
+import { youngCollector } from '../util/young-collection.ts';
 import {
   type EventHubsConnection,
   errorNameOf,
@@ -22,20 +23,18 @@ export interface SendFailure {
 
 /** Sends encoded batches to the partitions of one event hub. */
 export interface EventHubsProducer {
-  readonly connection: EventHubsConnection;
   readonly partitionIds: readonly string[];
   /** Largest message the service takes, in bytes. */
   readonly maxMessageBytes: number;
   /** One attempt, no retry: order and waiting belong to the caller. Resolves to `undefined` when accepted. */
   send(batch: EncodedBatch): Promise<SendFailure | undefined>;
+  /** What the user is told about the error of a failure. */
+  explain(error: Error): Error;
   close(): Promise<void>;
 }
 
 export interface ProducerOptions {
   readonly idempotent?: boolean;
-  /** Name of a key, for batches that must go through the SDK's public API. */
-  readonly keyName: (keyIndex: number) => string;
-  readonly partitionKeyName?: (keyIndex: number) => string;
   /** Time to wait for an answer. */
   readonly answerMs?: number;
   /** Uses the SDK's public batches only: slower, independent of its internals. */
@@ -51,7 +50,7 @@ const OPENING = 8;
  */
 export async function openProducer(
   target: EventHubsTarget,
-  options: ProducerOptions,
+  options: ProducerOptions = {},
 ): Promise<EventHubsProducer> {
   const connection = await eventHubsConnection(target);
   const { timeoutInMs = 0 } = RETRY_OPTIONS;
@@ -117,14 +116,13 @@ interface Clients {
 }
 
 class Producer implements EventHubsProducer {
-  readonly connection: EventHubsConnection;
+  readonly #connection: EventHubsConnection;
   readonly partitionIds: readonly string[];
   readonly maxMessageBytes: number;
   readonly #connect: () => EventHubProducerClient;
   readonly #wedgedMs: number;
   #client: EventHubProducerClient;
-  readonly #keyName: (keyIndex: number) => string;
-  readonly #partitionKeyName: (keyIndex: number) => string;
+  readonly #collectYoung = youngCollector();
   #publicApi: boolean;
 
   constructor(
@@ -134,18 +132,17 @@ class Producer implements EventHubsProducer {
     maxMessageBytes: number,
     options: ProducerOptions,
   ) {
-    this.connection = connection;
+    this.#connection = connection;
     this.partitionIds = partitionIds;
     this.maxMessageBytes = maxMessageBytes;
     this.#client = client;
     this.#connect = connect;
     this.#wedgedMs = answerMs * WEDGED_AFTER;
-    this.#keyName = options.keyName;
-    this.#partitionKeyName = options.partitionKeyName ?? options.keyName;
     this.#publicApi = options.publicApiOnly ?? false;
   }
 
   async send(batch: EncodedBatch): Promise<SendFailure | undefined> {
+    this.#collectYoung(batch.sizeInBytes);
     const client = this.#client;
     let timer: NodeJS.Timeout | undefined;
     const wedged = new Promise<SendFailure>((resolve) => {
@@ -175,6 +172,10 @@ class Producer implements EventHubsProducer {
     return this.#sendPublic(batch);
   }
 
+  explain(error: Error): Error {
+    return this.#connection.explain(error);
+  }
+
   async close(): Promise<void> {
     await this.#client.close();
   }
@@ -183,10 +184,7 @@ class Producer implements EventHubsProducer {
     let sending = false;
     try {
       const { partitionId } = batch;
-      const messages = batch.messages(
-        this.#keyName,
-        this.#partitionKeyName,
-      ) as readonly unknown[] as EventData[];
+      const messages = batch.messages() as readonly unknown[] as EventData[];
       let sdkBatch = await this.#client.createBatch({ partitionId });
       for (const message of messages) {
         if (sdkBatch.tryAdd(message)) continue;

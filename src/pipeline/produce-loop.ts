@@ -1,7 +1,6 @@
 import { setImmediate as yieldToEvents } from 'node:timers/promises';
 import type { EncodedBatch, EventProperties } from '../eventhubs/encoded-batch.ts';
 import type { SendFailure } from '../eventhubs/producer.ts';
-import { youngCollector } from '../util/young-collection.ts';
 import { FAULT_NAMES, FaultKind } from '../workload/faults.ts';
 import type { EventStream } from '../workload/stream.ts';
 import type { Lane, LaneEvents } from './produce-lane.ts';
@@ -39,7 +38,6 @@ export class SendingLoop implements LaneEvents {
   /** A linger that was asked for is kept; by itself it grows when there are many lanes at a high rate. */
   readonly #flushesPerMs: number;
   readonly #closedModel: boolean;
-  readonly #collectYoung = youngCollector();
   #parts!: LoopParts;
   #laneOfKey = new Int32Array(1024).fill(-1);
   readonly #free: EncodedBatch[] = [];
@@ -262,7 +260,6 @@ export class SendingLoop implements LaneEvents {
   }
 
   sending(batch: EncodedBatch): void {
-    this.#collectYoung(batch.sizeInBytes);
     this.#inFlightEvents += batch.count;
     this.#options.recorder.inFlight(this.#inFlightEvents);
   }

@@ -68,6 +68,11 @@ export interface ProduceOptions {
   readonly workers?: number;
   /** Keep even one share off the calling thread, so that nothing that happens there can delay arrivals. */
   readonly ownThread?: boolean;
+  /**
+   * Whether the connection gets a thread of its own, apart from the schedule. By itself when the peak rate of this share
+   * is so high that sending would delay arrivals.
+   */
+  readonly sendingThread?: boolean;
   readonly idempotent?: boolean;
   /** Sends through the public batches of the SDK only. */
   readonly publicApiOnly?: boolean;

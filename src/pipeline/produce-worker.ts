@@ -1,10 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { EventHubsTarget } from '../config/targets.ts';
+import { fromPlainTarget, type PlainTarget } from '../config/plain-target.ts';
 import { Histogram } from '../metrics/histogram.ts';
 import { systemClock } from '../util/clock.ts';
-import { PipeError } from '../util/errors.ts';
-import { Secret } from '../util/secret.ts';
+import { type PlainError, toPlainError } from '../util/plain-error.ts';
 import { Outbox, type WorkerReport } from './produce-outbox.ts';
 import { produceShare } from './produce-share.ts';
 import type { RecordSource, ShareOptions, ShareResult } from './produce-types.ts';
@@ -23,8 +22,7 @@ export interface WorkerInput
     | 'source'
     | 'target'
   > {
-  readonly target: Omit<EventHubsTarget, 'connectionString'>;
-  readonly connectionString: string | undefined;
+  readonly target: PlainTarget;
   readonly source: (Omit<RecordSource, 'open'> & { readonly path: string }) | undefined;
   readonly withLedger: boolean;
   readonly stageName: string;
@@ -39,19 +37,14 @@ export type WorkerMessage =
   | { readonly type: 'report'; readonly report: WorkerReport }
   | { readonly type: 'started'; readonly partitions: number }
   | { readonly type: 'result'; readonly result: ShareResult; readonly scheduling: string }
-  | {
-      readonly type: 'error';
-      readonly message: string;
-      readonly code?: PipeError['code'];
-      readonly hint?: string;
-    };
+  | { readonly type: 'error'; readonly error: PlainError };
 
 const REPORT_EVERY_MS = 100;
 
 if (parentPort) await work(workerData as WorkerInput, parentPort);
 
 async function work(input: WorkerInput, port: NonNullable<typeof parentPort>): Promise<void> {
-  const { connectionString, source, stageName, target, withLedger, ...options } = input;
+  const { source, stageName, target, withLedger, ...options } = input;
   const abort = new AbortController();
   const started = new Promise<number>((start) => {
     port.on('message', (order: WorkerOrder) => {
@@ -67,7 +60,7 @@ async function work(input: WorkerInput, port: NonNullable<typeof parentPort>): P
   try {
     const result = await produceShare({
       ...options,
-      target: { ...target, ...(connectionString ? { connectionString: new Secret(connectionString) } : {}) },
+      target: fromPlainTarget(target),
       recorder: outbox,
       ...(withLedger ? { ledger: outbox } : {}),
       ...(source ? { source: { ...source, open: () => createReadStream(source.path) } } : {}),
@@ -83,10 +76,7 @@ async function work(input: WorkerInput, port: NonNullable<typeof parentPort>): P
     post({ type: 'report', report: outbox.take() });
     post({ type: 'result', result, scheduling: scheduling.encode() });
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    if (error instanceof PipeError) {
-      post({ type: 'error', message, code: error.code, ...(error.hint ? { hint: error.hint } : {}) });
-    } else post({ type: 'error', message });
+    post({ type: 'error', error: toPlainError(error) });
   } finally {
     clearInterval(timer);
     port.close();

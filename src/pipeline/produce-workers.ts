@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads';
+import { toPlainTarget } from '../config/plain-target.ts';
 import { Histogram } from '../metrics/histogram.ts';
-import { PipeError, usageError } from '../util/errors.ts';
+import { usageError } from '../util/errors.ts';
+import { fromPlainError } from '../util/plain-error.ts';
 import { deliver } from './produce-outbox.ts';
 import type { ProduceOptions, ShareResult } from './produce-types.ts';
 import type { WorkerInput, WorkerMessage, WorkerOrder } from './produce-worker.ts';
@@ -54,11 +56,7 @@ export async function produceOnWorkers(
             resolve(message.result);
             break;
           case 'error':
-            reject(
-              message.code
-                ? new PipeError(message.code, message.message, message.hint ? { hint: message.hint } : {})
-                : new Error(message.message),
-            );
+            reject(fromPlainError(message.error));
         }
       });
       worker.once('error', reject);
@@ -101,13 +99,11 @@ function workerInput(
     target,
     ...rest
   } = options;
-  const { connectionString, ...publicTarget } = target;
   const { open: _open, ...plainSource } = source ?? { open: undefined };
   return {
     ...rest,
     part,
-    target: publicTarget,
-    connectionString: connectionString?.reveal(),
+    target: toPlainTarget(target),
     source: source
       ? { ...(plainSource as Omit<typeof source, 'open'>), path: source.path as string }
       : undefined,

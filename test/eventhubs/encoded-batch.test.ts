@@ -1,7 +1,8 @@
 import { type EventDataBatch, EventHubProducerClient } from '@azure/event-hubs';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { EncodedBatch, eventEncoding } from '../../src/eventhubs/encoded-batch.ts';
+import { EncodedBatch } from '../../src/eventhubs/encoded-batch.ts';
+import { eventEncoding } from '../../src/eventhubs/event-encoding.ts';
 import { openProducer } from '../../src/eventhubs/producer.ts';
 import { Secret } from '../../src/util/secret.ts';
 import { KeyTable } from '../../src/workload/keys.ts';
@@ -110,7 +111,7 @@ it('sends the same through the public API of the SDK', async () => {
     consumerGroup: '$Default',
   };
   for (const publicApiOnly of [false, true]) {
-    const client = await openProducer(target, { keyName: (index) => keys.name(index), publicApiOnly });
+    const client = await openProducer(target, { publicApiOnly });
     expect(await client.send(batchOf(samples))).toBeUndefined();
     await client.close();
   }
@@ -137,7 +138,7 @@ it('falls back to the public API when the SDK no longer takes encoded batches', 
     return original.call(this, batch as EventDataBatch, ...rest);
   };
   try {
-    const client = await openProducer(target, { keyName: (index) => keys.name(index) });
+    const client = await openProducer(target);
     expect(
       await client.send(batchOf([{ key: 'k', sequence: 3, intendedMicros: 4, body: '{"a":1}' }])),
     ).toBeUndefined();
@@ -156,7 +157,7 @@ it('numbers the events of an idempotent producer, the same again when a batch is
     eventHub: 'telemetry',
     consumerGroup: '$Default',
   };
-  const client = await openProducer(target, { keyName: (index) => keys.name(index), idempotent: true });
+  const client = await openProducer(target, { idempotent: true });
   const samples = [0, 1, 2].map((index) => ({
     key: 'k',
     sequence: index,
@@ -194,7 +195,7 @@ it('names the host when nothing listens there, and never the key', async () => {
     eventHub: 'telemetry',
     consumerGroup: '$Default',
   };
-  await expect(openProducer(target, { keyName: String })).rejects.toMatchObject({
+  await expect(openProducer(target)).rejects.toMatchObject({
     code: 'E_UNREACHABLE',
     message: expect.stringMatching(/cannot reach Event Hubs at 127\.0\.0\.1:2 (?!.*c2VjcmV0)/) as string,
   });
@@ -207,7 +208,7 @@ it('names the hub that does not exist', async () => {
     eventHub: 'absent',
     consumerGroup: '$Default',
   };
-  await expect(openProducer(target, { keyName: String })).rejects.toMatchObject({
+  await expect(openProducer(target)).rejects.toMatchObject({
     code: 'E_NOT_FOUND',
     message: expect.stringContaining('absent') as string,
   });
@@ -217,5 +218,5 @@ it('says that the sign-in was refused', async () => {
   const service = await start();
   const wrong = service.connectionString.replace(/SharedAccessKey=[^;]+/, 'SharedAccessKey=bm90IHRoZSBrZXk=');
   const target = { connectionString: new Secret(wrong), eventHub: 'telemetry', consumerGroup: '$Default' };
-  await expect(openProducer(target, { keyName: String })).rejects.toMatchObject({ code: 'E_AUTH' });
+  await expect(openProducer(target)).rejects.toMatchObject({ code: 'E_AUTH' });
 });
