@@ -150,7 +150,7 @@ describe('cosmos-pipe flush', () => {
   });
 
   it('deletes the prefix and nothing else, and leaves an audit line', async () => {
-    const { document, code } = await json('flush', '--prefix', 'app:');
+    const { document, code } = await json('flush', '--prefix', 'app:', '--yes');
     expect(code).toBe(0);
     expect(document).toMatchObject({ deleted: 3, complete: true, preview: { keys: 3 } });
     expect((await cache.client.keys('*')).sort()).toEqual(['apple', 'other']);
@@ -158,8 +158,15 @@ describe('cosmos-pipe flush', () => {
     expect(JSON.parse(audit)).toMatchObject({ command: 'flush', prefix: 'app:', matched: 3, deleted: 3 });
   });
 
+  it('does not take an address of this machine for a server of its own', async () => {
+    const { code, stderr } = await cli(['flush', '--prefix', 'app:'], { env, cwd });
+    expect(code).toBe(2);
+    expect(stderr).toContain('--yes');
+    expect(await cache.client.dbsize()).toBe(5);
+  });
+
   it('takes glob characters of the prefix literally', async () => {
-    const { document } = await json('flush', '--prefix', 'app:c*');
+    const { document } = await json('flush', '--prefix', 'app:c*', '--yes');
     expect(document.deleted).toBe(1);
     expect(await cache.client.exists('app:a', 'app:b')).toBe(2);
   });
@@ -178,7 +185,7 @@ describe('cosmos-pipe flush', () => {
     const wrong = await cli(['flush', '--prefix', 'a', '--expect', '3'], { env, cwd });
     expect(wrong.code).toBe(2);
     expect(await cache.client.dbsize()).toBe(5);
-    const { document } = await json('flush', '--prefix', 'a', '--expect', '4');
+    const { document } = await json('flush', '--prefix', 'a', '--expect', '4', '--yes');
     expect(document.deleted).toBe(4);
   });
 
@@ -189,7 +196,7 @@ describe('cosmos-pipe flush', () => {
   });
 
   it('starts a new generation in one step, which warm then writes to', async () => {
-    const { document } = await json('flush', '--prefix', 'gen:', '--generation');
+    const { document } = await json('flush', '--prefix', 'gen:', '--generation', '--yes');
     expect(document.generation).toBe(1);
     await json('warm', '--prefix', 'gen:', '--generation', '--query', 'SELECT * FROM c WHERE c.value = 5');
     expect(await cache.client.exists('gen:g1:device-5:item-5')).toBe(1);

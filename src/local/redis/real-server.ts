@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { type Clock, systemClock } from '../../util/clock.ts';
@@ -55,7 +55,7 @@ function isExecutable(path: string): boolean {
 
 /**
  * Starts a private redis-server or valkey-server without persistence: `--redis auto`. It is this process' child and
- * ends with `stop`. Throws E_NOT_FOUND when none is installed and E_UNREACHABLE when it does not come up.
+ * ends with `stop`, or with this process. Throws E_NOT_FOUND when none is installed and E_UNREACHABLE when it does not come up.
  */
 export async function startRealRedis(options: RealRedisOptions = {}): Promise<RealRedis> {
   const program = options.program ?? findRealRedis(options.env);
@@ -74,6 +74,7 @@ export async function startRealRedis(options: RealRedisOptions = {}): Promise<Re
       output = `${output}${chunk}`.slice(-2_000);
     });
   const exited = once(child, 'exit').catch(() => undefined);
+  const watcher = child.pid === undefined ? undefined : endWithUs(child.pid, folder);
   // The configuration comes by stdin: nothing of it shows in the process list.
   child.stdin.end(
     [
@@ -92,6 +93,7 @@ export async function startRealRedis(options: RealRedisOptions = {}): Promise<Re
     ].join('\n'),
   );
   const stop = async (): Promise<void> => {
+    watcher?.kill('SIGKILL');
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
     await exited;
     rmSync(folder, { recursive: true, force: true });
@@ -113,6 +115,23 @@ export async function startRealRedis(options: RealRedisOptions = {}): Promise<Re
   }
   const url = options.port ? `redis://127.0.0.1:${options.port}` : `unix://${path}`;
   return { program, pid: child.pid as number, path, environment: { REDIS_URL: url }, stop };
+}
+
+/**
+ * Ends the server when this process is gone, also by SIGKILL: a shell waits for the end of a pipe that only we hold. In a
+ * group of its own, so that Ctrl-C in the terminal leaves the order of things to `stop`.
+ */
+function endWithUs(pid: number, folder: string): ChildProcess {
+  const script = 'read -r _; kill "$1"; rm -rf "$2"';
+  const watcher = spawn('/bin/sh', ['-c', script, 'cosmos-pipe', String(pid), folder], {
+    stdio: ['pipe', 'ignore', 'ignore'],
+    detached: true,
+  });
+  // Without a shell there is no such net.
+  watcher.once('error', () => {});
+  watcher.unref();
+  (watcher.stdin as Socket | null)?.unref();
+  return watcher;
 }
 
 async function accepts(path: string): Promise<boolean> {
