@@ -115,7 +115,7 @@ export function summaryText(
       ['cosmos', `${formatFigure(requestCharge / stored)} RU/write   429s ${formatCount(throttled)}`],
     );
   rows.push([
-    'partitions',
+    'checkpoints',
     result.partitions
       .map(({ partitionId, sequenceNumber }) =>
         sequenceNumber === undefined ? `${partitionId}: -` : `${partitionId}: ${formatCount(sequenceNumber)}`,

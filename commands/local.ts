@@ -22,31 +22,31 @@ const addresses = { group: 'Addresses:' } as const;
 const stack = { group: 'Stack:' } as const;
 
 const options = {
-  eventHubsPort: opt.integer({
+  eventHubsPort: opt.port({
     flags: '--event-hubs-port <n>',
     description: 'AMQP port, 0 for a free one',
     fallback: '5672',
     ...addresses,
   }),
-  cosmosPort: opt.integer({
+  cosmosPort: opt.port({
     flags: '--cosmos-port <n>',
     description: 'Cosmos DB port, 0 for a free one',
     fallback: '8081',
     ...addresses,
   }),
-  redisPort: opt.integer({
+  redisPort: opt.port({
     flags: '--redis-port <n>',
     description: 'Redis port, 0 for a free one',
     fallback: '6379',
     ...addresses,
   }),
-  eventGridPort: opt.integer({
+  eventGridPort: opt.port({
     flags: '--event-grid-port <n>',
     description: 'Event Grid port, 0 for a free one',
     fallback: '6500',
     ...addresses,
   }),
-  adminPort: opt.integer({
+  adminPort: opt.port({
     flags: '--admin-port <n>',
     description: 'port of /health, /stats and /faults, 0 for a free one',
     fallback: '5300',
@@ -195,6 +195,7 @@ async function serve(values: Values, context: CommandContext): Promise<ExitCode>
   const { terminal, clock, cwd, env, signal, parent } = context;
   const startedAt = clock.now();
   const announced = values.state !== false;
+  if (announced) await refuseSecond(cwd);
   const running = await start(values, false);
   const state: LocalState = {
     version: 1,
@@ -229,6 +230,21 @@ async function serve(values: Values, context: CommandContext): Promise<ExitCode>
     if (announced) removeLocalState(cwd, process.pid);
   }
   return ExitCode.Ok;
+}
+
+/** Two stacks in one folder would take turns in being found by the other commands. */
+async function refuseSecond(cwd: string): Promise<void> {
+  const first = readLocalState(cwd);
+  if (first === undefined) return;
+  try {
+    await askStack(first.adminUrl, 'GET', '/health');
+  } catch {
+    // What is left of a stack that was killed; another process has its id now.
+    return;
+  }
+  throw new PipeError('E_CONFIG', `a local stack runs in this folder already (process ${first.pid})`, {
+    hint: 'stop it, use another folder, or pass --no-state so that no other command finds this one',
+  });
 }
 
 async function runAgainstStack(

@@ -9,7 +9,7 @@ const ending = { group: 'Ending:' } as const;
 
 /** Flags of `receive`. */
 export const options = {
-  port: opt.integer({
+  port: opt.port({
     flags: '--port <n>',
     description: 'HTTP port, 0 for a free one',
     fallback: '8090',

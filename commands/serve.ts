@@ -13,7 +13,7 @@ const caching = { group: 'Caching:' } as const;
 const GENERATION_EVERY_MS = 1_000;
 
 const options = {
-  port: opt.integer({
+  port: opt.port({
     flags: '--port <n>',
     description: 'HTTP port, 0 for a free one',
     fallback: '8080',

@@ -146,7 +146,7 @@ interface Address {
 function parseAddress(target: RedisTarget): Address {
   const text = target.url.reveal();
   if (!URL.canParse(text) || !/^(?:rediss?|unix):/.test(text))
-    throw new PipeError('E_CONFIG', 'the Redis URL is not of the form redis://[user:password@]host:port', {
+    throw new PipeError('E_CONFIG', 'the Redis URL is not of the form redis://host:port', {
       hint: 'set REDIS_URL, for example redis://127.0.0.1:6379 or rediss://:<key>@<name>.redis.cache.windows.net:6380',
     });
   const url = new URL(text);

@@ -33,6 +33,13 @@ export const opt = {
       throw new RangeError(`expected a whole number, got "${value}"`);
     return number;
   }),
+  /** 0 takes a free one. */
+  port: kind<number>((value) => {
+    const port = Number(value || Number.NaN);
+    if (!Number.isInteger(port) || port < 0 || port > 65_535)
+      throw new RangeError(`expected a port from 0 to 65535, got "${value}"`);
+    return port;
+  }),
   number: kind<number>((value) => {
     const number = value.trim() === '' ? Number.NaN : Number(value);
     if (!Number.isFinite(number)) throw new RangeError(`expected a number, got "${value}"`);

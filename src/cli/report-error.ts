@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { CommanderError } from 'commander';
 import { ExitCode, PipeError, usageError } from '../util/errors.ts';
 import { redact } from '../util/secret.ts';
@@ -11,6 +12,16 @@ const NETWORK_CODES = new Set([
   'EHOSTUNREACH',
   'ECONNRESET',
 ]);
+
+const FILE_REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
+  EROFS: 'read-only file system',
+  ENOENT: 'no such file or directory',
+  ENOTDIR: 'not a directory',
+  EISDIR: 'it is a directory',
+  ENOSPC: 'no space left on the device',
+};
 
 /** Prints a failure as one line and a hint (a line of JSON with `--json`) and returns the exit code. */
 export function reportError(error: unknown, terminal: Terminal, debug: boolean): number {
@@ -34,7 +45,7 @@ export function reportError(error: unknown, terminal: Terminal, debug: boolean):
 
 function asPipeError(error: unknown): PipeError | undefined {
   if (error instanceof PipeError) return error;
-  if (error instanceof CommanderError) return usageError(error.message.replace(/^error: /, ''));
+  if (error instanceof CommanderError) return asUsageError(error);
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   if (typeof code === 'string' && NETWORK_CODES.has(code)) {
     return new PipeError('E_UNREACHABLE', (error as Error).message, {
@@ -42,9 +53,35 @@ function asPipeError(error: unknown): PipeError | undefined {
       cause: error,
     });
   }
+  if (isFileError(error)) {
+    const reason = FILE_REASONS[error.code] as string;
+    return new PipeError('E_CONFIG', `cannot ${error.syscall} ${resolve(error.path)} (${reason})`, {
+      hint: 'check that the folder exists and that this user may write to it',
+      cause: error,
+    });
+  }
   if (error instanceof Error && error.name === 'AbortError')
     return new PipeError('E_INTERRUPTED', 'interrupted before it could finish', { cause: error });
   return undefined;
+}
+
+/** Commander puts its suggestion on a second line: that is the hint. */
+function asUsageError({ message }: CommanderError): PipeError {
+  const [line = '', suggestion] = message.replace(/^error: /, '').split('\n');
+  return suggestion === undefined
+    ? usageError(line)
+    : usageError(line, suggestion.replace(/^\(|\)$/g, '').replace(/^Did/, 'did'));
+}
+
+/** What the user's own file system refused; nobody has to report that as a bug. */
+function isFileError(error: unknown): error is { code: string; path: string; syscall: string } {
+  const { code, path, syscall } = (error ?? {}) as Partial<NodeJS.ErrnoException>;
+  return (
+    typeof code === 'string' &&
+    code in FILE_REASONS &&
+    typeof path === 'string' &&
+    typeof syscall === 'string'
+  );
 }
 
 function stackOf(error: unknown): string {

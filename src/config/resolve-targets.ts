@@ -1,5 +1,5 @@
 import { PipeError } from '../util/errors.ts';
-import { Secret } from '../util/secret.ts';
+import { redact, Secret } from '../util/secret.ts';
 import type { LocalState } from './local-state.ts';
 import type { CosmosTarget, EventGridTarget, EventHubsTarget, RedisTarget, Targets } from './targets.ts';
 
@@ -108,6 +108,7 @@ function cosmosTarget(values: ConnectionValues): CosmosTarget | undefined {
     connectionString && new RegExp(`(?:^|;)${name}=([^;]+)`, 'i').exec(connectionString)?.[1];
   const endpoint = (values['cosmosEndpoint'] as string | undefined) ?? part('AccountEndpoint');
   if (endpoint === undefined) return undefined;
+  checkUrl(endpoint, 'Cosmos DB', 'COSMOS_ENDPOINT, for example https://contoso.documents.azure.com');
   const accountKey = part('AccountKey');
   const key =
     (values['cosmosKey'] as Secret | undefined) ?? (accountKey && new Secret(accountKey)) ?? undefined;
@@ -127,5 +128,18 @@ function redisTarget(values: ConnectionValues): RedisTarget | undefined {
 function eventGridTarget(values: ConnectionValues): EventGridTarget | undefined {
   const endpoint = values['eventGridEndpoint'] as string | undefined;
   const key = values['eventGridKey'] as Secret | undefined;
-  return endpoint === undefined ? undefined : { endpoint, ...(key && { key }) };
+  if (endpoint === undefined) return undefined;
+  checkUrl(
+    endpoint,
+    'Event Grid',
+    'EVENTGRID_TOPIC_ENDPOINT, for example https://contoso.westeurope-1.eventgrid.azure.net/api/events',
+  );
+  return { endpoint, ...(key && { key }) };
+}
+
+function checkUrl(endpoint: string, title: string, example: string): void {
+  if (/^https?:/i.test(endpoint) && URL.canParse(endpoint)) return;
+  throw new PipeError('E_CONFIG', `the ${title} endpoint "${redact(endpoint)}" is not an http(s) URL`, {
+    hint: `set ${example}`,
+  });
 }

@@ -28,6 +28,7 @@ const probe = defineCommand({
   async run(options, { terminal, operands, rest }) {
     if (operands[0] === 'fail')
       throw new Error('cannot open Endpoint=sb://x/;SharedAccessKeyName=k;SharedAccessKey=abc123=');
+    if (operands[0] === 'write') writeFileSync(join('nowhere', 'file'), '');
     if (operands[0] === 'refuse') throw new PipeError('E_NOT_FOUND', 'no hub "x"', { hint: 'create it' });
     terminal.note('working');
     terminal.result({ ...options, operands, rest }, `rate ${options.rate}`);
@@ -171,8 +172,7 @@ it('groups options and shows variables, fallback and an example in the help of a
   expect(stdout).toContain('$ cosmos-pipe probe --rate 500/s');
 });
 
-it('suggests the nearest command and rejects unknown flags and targets', async () => {
-  expect((await cli(['prob'], { manifest })).stderr).toContain('Did you mean probe?');
+it('rejects unknown flags and targets', async () => {
   expect((await probing(['--nope'])).code).toBe(2);
   const { code, stderr } = await probing(['--target', 'nowhere']);
   expect(code).toBe(2);
@@ -183,4 +183,37 @@ it('takes a flag with an optional value with and without one', async () => {
   expect(await optionValue('untilIdle', [])).toBeUndefined();
   expect(await optionValue('untilIdle', ['--until-idle'])).toBe(2_000);
   expect(await optionValue('untilIdle', ['--until-idle', '5s'])).toBe(5_000);
+});
+
+it('tells what the file system refused in one line, and calls it no bug', async () => {
+  const { code, stderr } = await probing(['write']);
+  expect(code).toBe(2);
+  expect(stderr.replace(process.cwd(), '')).toBe(
+    [
+      'error: cannot open /nowhere/file (no such file or directory) [E_CONFIG]',
+      ' hint: check that the folder exists and that this user may write to it',
+      '',
+    ].join('\n'),
+  );
+});
+
+it('puts what was probably meant into the hint', async () => {
+  const { code, stderr } = await cli(['prob'], { manifest, cwd: folder });
+  expect(code).toBe(2);
+  expect(stderr).toBe("error: unknown command 'prob' [E_USAGE]\n hint: did you mean probe?\n");
+});
+
+it.each(['nonsense', 'contoso.documents.azure.com'])(
+  'refuses the endpoint "%s" by name',
+  async (endpoint) => {
+    const { code, stderr } = await cli(['tail-feed'], { env: { COSMOS_ENDPOINT: endpoint }, cwd: folder });
+    expect(code).toBe(2);
+    expect(stderr).toContain(`the Cosmos DB endpoint "${endpoint}" is not an http(s) URL [E_CONFIG]`);
+  },
+);
+
+it('refuses a port beyond 65535', async () => {
+  const { code, stderr } = await cli(['local', '--cosmos-port', '65536'], { cwd: folder });
+  expect(code).toBe(2);
+  expect(stderr).toContain('--cosmos-port: expected a port from 0 to 65535, got "65536"');
 });

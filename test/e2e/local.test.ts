@@ -1,7 +1,7 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { openCache } from '../../src/cache/connection.ts';
 import { findRealRedis } from '../../src/local/redis/real-server.ts';
 import { Secret } from '../../src/util/secret.ts';
@@ -18,6 +18,9 @@ const stateFile = () => join(folder, '.cosmos-pipe', 'local.json');
 
 async function startStack(...flags: string[]) {
   const stack = spawnCli(['local', '--free-ports', ...flags], { cwd: folder });
+  onTestFinished(() => {
+    stack.child.kill('SIGKILL');
+  });
   await eventually(() => expect(existsSync(stateFile())).toBe(true));
   return stack;
 }
@@ -83,9 +86,12 @@ it('names the service and the port when a port is taken', async () => {
   await stack.done;
 });
 
-it('keeps a second stack out of a data folder', async () => {
+it('keeps a second stack out of the folder and out of a data folder', async () => {
   const data = join(folder, 'data');
   const stack = await startStack('--data', data);
+  const here = await cli(['local', '--free-ports'], { cwd: folder, signal: AbortSignal.abort() });
+  expect(here.code).toBe(2);
+  expect(here.stderr).toContain(`a local stack runs in this folder already (process ${stack.child.pid})`);
   const second = await cli(['local', '--free-ports', '--no-state', '--data', data], {
     cwd: folder,
     signal: AbortSignal.abort(),
@@ -94,6 +100,18 @@ it('keeps a second stack out of a data folder', async () => {
   expect(second.stderr).toContain('is in use by process');
   stack.child.kill('SIGINT');
   await stack.done;
+});
+
+it('starts over what a killed stack left behind', async () => {
+  const killed = await startStack();
+  killed.child.kill('SIGKILL');
+  await killed.done;
+  const left = JSON.parse(readFileSync(stateFile(), 'utf8'));
+  // Another process has its id by now.
+  writeFileSync(stateFile(), JSON.stringify({ ...left, pid: process.pid }));
+  const { code, stdout } = await cli(['local', '--free-ports'], { cwd: folder, signal: AbortSignal.abort() });
+  expect(code).toBe(0);
+  expect(stdout).toContain('Ready in');
 });
 
 it('runs a command against a fresh stack and returns its exit code', async () => {
