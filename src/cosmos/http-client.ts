@@ -18,7 +18,7 @@ export interface LeanHttpClient extends SdkHttpClient {
 }
 
 /**
- * What the SDK needs of HTTP and no more: text bodies, keep-alive, abort. The SDK's default client copies every body to learn
+ * What the SDK needs of HTTP and no more: bodies of text, or of bytes that a function returns, keep-alive, abort. The SDK's default client copies every body to learn
  * its length, wraps every answer in streams and copies every header twice, which costs more than the request itself when
  * a bulk request carries few operations. Errors carry node's code (`ECONNREFUSED`) as the default client's do.
  */
@@ -63,10 +63,12 @@ export function createLeanHttpClient(): LeanHttpClient {
   };
 }
 
-/** The SDK sends text only; anything else would mean that it changed. */
-function bodyOf({ body }: SdkRequest): string | undefined {
+/** The SDK sends text only, the bulk writer bytes; anything else would mean that the SDK changed. */
+function bodyOf({ body }: SdkRequest): string | Uint8Array | undefined {
   if (body === undefined || body === null) return undefined;
   if (typeof body === 'string') return body;
+  const bytes: unknown = typeof body === 'function' ? body() : undefined;
+  if (bytes instanceof Uint8Array) return bytes;
   throw new TypeError(`the Cosmos DB SDK sent a body of type ${typeof body}, expected text`);
 }
 

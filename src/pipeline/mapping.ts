@@ -6,6 +6,7 @@ import { usageError } from '../util/errors.ts';
 import { envelopeRenderer } from './mapping-envelope.ts';
 import { loadHook, type MappingHook } from './mapping-hook.ts';
 import { loadSchema, type SchemaCheck } from './mapping-schema.ts';
+import { createShapeReader } from './mapping-shape.ts';
 import {
   compileFieldOrTemplate,
   type EventSource,
@@ -67,9 +68,9 @@ const MAX_ID_BYTES = 1023;
 /**
  * Compiles a mapping for a container with these partition key paths (`['/deviceId']`).
  *
- * An event that only needs an id and its envelope keeps its own bytes: they are parsed once, to know id and partition key
- * and that they are JSON, and what is missing is spliced in before the closing brace. Numbers with more digits than a
- * double holds therefore arrive unchanged.
+ * An event that only needs an id and its envelope keeps its own bytes: they are read once, to know id and partition key and
+ * that they are JSON, and what is missing is spliced in before the closing brace. Numbers with more digits than a double
+ * holds therefore arrive unchanged. Events that resemble each other are read without being parsed (see ShapeReader).
  */
 export async function compileMapping(
   options: MappingOptions,
@@ -82,7 +83,7 @@ export async function compileMapping(
       '--partition-key-from needs a container with one partition key path',
       'rename fields instead',
     );
-  return mapper({
+  const mapping: CompiledMapping = {
     mode: options.write ?? 'upsert',
     paths,
     id: options.id === undefined ? undefined : compileFieldOrTemplate(options.id),
@@ -95,7 +96,61 @@ export async function compileMapping(
     hook: options.hook === undefined ? undefined : await loadHook(options.hook),
     transform: compileTransform(options),
     clock,
-  });
+  };
+  const map = mapper(mapping);
+  return keepsItems(mapping) ? shapeMapper(mapping, map) : map;
+}
+
+/** Whether items stay what they are but for what is spliced in, and only their outermost properties are looked at. */
+function keepsItems({ id, partitionKey, mode, paths, schema, hook, transform }: CompiledMapping): boolean {
+  const isPlain = id === undefined && partitionKey === undefined && mode !== 'replace-if-newer';
+  const isWhole = schema === undefined && hook === undefined && transform === undefined;
+  return isPlain && isWhole && paths.every((path) => path.length === 1);
+}
+
+/** Maps bodies of a known shape by their bytes, every other one by `map`. */
+function shapeMapper(mapping: CompiledMapping, map: Mapper): Mapper {
+  const names = mapping.paths.map((path) => path[0] as string);
+  const shapes = createShapeReader([...new Set([...names, 'id', 'eventId', 'ttl', ENVELOPE_FIELD])]);
+  return (body, source) => {
+    if (!Buffer.isBuffer(body)) return map(body, source);
+    // Bytes beyond ASCII become characters that no shape has.
+    const text = body.toString('latin1');
+    const item = shapes.read(body, text);
+    if (item !== undefined) {
+      const mapped = mapKnown(mapping, body, text, item, source);
+      if (mapped !== undefined) return mapped;
+    }
+    const mapped = map(body, source);
+    if (item === undefined && mapped.kind === 'write') shapes.learn(text);
+    return mapped;
+  };
+}
+
+/** What {@link mapper} does, for an item that can be spliced; `undefined` for any other. */
+function mapKnown(
+  { clock, envelope, mode, paths, ttlSeconds }: CompiledMapping,
+  body: Buffer,
+  text: string,
+  item: Readonly<JsonObject>,
+  source: EventSource,
+): Mapped | undefined {
+  const id = defaultId(item, source);
+  const partitionKey = keyOf(item, paths);
+  if (typeof id !== 'string' || !isValidId(id) || !isPartitionKey(partitionKey)) return undefined;
+  if (item[ENVELOPE_FIELD] !== undefined || (ttlSeconds !== undefined && item['ttl'] !== undefined))
+    return undefined;
+  if (item['id'] !== undefined && item['id'] !== id) return undefined;
+  const envelopeText = envelope?.(source, Math.floor(clock.epochMicros() / 1000));
+  const end = text.lastIndexOf('}');
+  const operation: WriteOperation = {
+    kind: mode === 'upsert' ? 'upsert' : 'create',
+    id,
+    partitionKey,
+    body: `${additions(item, id, envelopeText, ttlSeconds)}}`,
+    bodyStart: body.subarray(0, end),
+  };
+  return { kind: 'write', operation };
 }
 
 interface CompiledMapping {
@@ -134,7 +189,7 @@ function mapper(mapping: CompiledMapping): Mapper {
     if (id === undefined || id === null || id === '')
       return rejected('missing-id', 'no value for the item id');
     const idText = String(id);
-    if (ILLEGAL_IN_ID.test(idText) || (idText.length > 255 && Buffer.byteLength(idText) > MAX_ID_BYTES))
+    if (!isValidId(idText))
       return rejected('invalid-id', `the id must not contain / \\ ? # and be at most ${MAX_ID_BYTES} bytes`);
 
     const chosenKey = mapping.partitionKey?.(item, source);
@@ -193,6 +248,10 @@ function parseObject(text: string): JsonObject | undefined {
   }
 }
 
+function isValidId(id: string): boolean {
+  return id !== '' && !ILLEGAL_IN_ID.test(id) && (id.length <= 255 || Buffer.byteLength(id) <= MAX_ID_BYTES);
+}
+
 function defaultId(item: Readonly<JsonObject>, source: EventSource): unknown {
   return item['id'] ?? item['eventId'] ?? `${source.partition}-${source.sequenceNumber}`;
 }
@@ -234,13 +293,24 @@ function splice(
 ): string {
   if (item['id'] !== undefined && item['id'] !== id)
     return rebuild(item, id, envelope, { ttlSeconds }, undefined);
+  const added = additions(item, id, envelope, ttlSeconds);
+  if (added === '') return text;
+  const end = text.lastIndexOf('}');
+  return `${text.slice(0, end)}${isEmpty(item) ? added.slice(1) : added}}`;
+}
+
+/** The properties that an item lacks, each after a comma. */
+function additions(
+  item: Readonly<JsonObject>,
+  id: string,
+  envelope: string | undefined,
+  ttlSeconds: number | undefined,
+): string {
   let added = '';
   if (item['id'] === undefined) added += `,"id":${JSON.stringify(id)}`;
   if (ttlSeconds !== undefined) added += `,"ttl":${ttlSeconds}`;
   if (envelope !== undefined) added += `,"${ENVELOPE_FIELD}":${envelope}`;
-  if (added === '') return text;
-  const end = text.lastIndexOf('}');
-  return `${text.slice(0, end)}${isEmpty(item) ? added.slice(1) : added}}`;
+  return added;
 }
 
 function rebuild(

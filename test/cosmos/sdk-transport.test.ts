@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { bulkContextOf, createSdkTransport } from '../../src/cosmos/writer/sdk-transport.ts';
-import { encodeOperation, encodePartitionKey } from '../../src/cosmos/writer/wire.ts';
 import { type LocalAccount, startAccount, upsert } from './local-account.ts';
 
 let account: LocalAccount;
@@ -11,7 +10,15 @@ afterAll(() => account.stop());
 
 const request = (rangeId: string, keys: readonly string[]) => ({
   rangeId,
-  body: `[${keys.map((key, i) => encodeOperation(upsert(key, i), encodePartitionKey([key]))).join(',')}]`,
+  body: Buffer.from(
+    JSON.stringify(
+      keys.map((key, i) => ({
+        operationType: 'Upsert',
+        partitionKey: JSON.stringify([key]),
+        resourceBody: JSON.parse(upsert(key, i).body),
+      })),
+    ),
+  ),
   operationCount: keys.length,
   continueOnError: true,
 });
@@ -35,7 +42,9 @@ it.each(['direct', 'public'] as const)('sends a prepared body by the %s path', a
 it('answers with a failure instead of rejecting', async () => {
   const transport = await createSdkTransport(await account.container({ throughput: 400 }));
   expect(await transport.send(request('77', ['a']))).toMatchObject({ statusCode: 410 });
-  expect(await transport.send({ ...request('0', ['a']), body: '[{' })).toMatchObject({ statusCode: 400 });
+  expect(await transport.send({ ...request('0', ['a']), body: Buffer.from('[{') })).toMatchObject({
+    statusCode: 400,
+  });
   account.service.faults.add('cosmos:throttle=1');
   const throttled = await transport.send(request('0', ['a']));
   expect(JSON.stringify(throttled)).toContain('429');

@@ -125,7 +125,7 @@ export class SimulatedService implements BulkTransport {
   }
 
   async #take(request: BulkRequest, keysInFlight: Set<string>): Promise<BulkReply> {
-    const operations = parseOrUndefined(request.body);
+    const operations = parseOrUndefined(request.body.toString());
     const keys = new Set(operations?.map((operation) => operation.partitionKey));
     for (const key of keys) {
       if (keysInFlight.has(key)) this.violations.push(`two requests carry key ${key} at once`);

@@ -3,12 +3,12 @@ import {
   EventHubConsumerClient,
   EventHubProducerClient,
   earliestEventPosition,
-  type ReceivedEventData,
 } from '@azure/event-hubs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { decodedEvent, decodeEvent, decodeTransfers } from '../../src/eventhubs/processor-decode.ts';
+import { MessageReader } from '../../src/eventhubs/message-reader.ts';
+import { decodeTransfers, receivedEvents, waitingEvents } from '../../src/eventhubs/processor-decode.ts';
 import { listenToLinks } from '../../src/eventhubs/processor-links.ts';
-import { toReceivedEvent } from '../../src/eventhubs/received-event.ts';
+import type { ReceivedEvent } from '../../src/eventhubs/received-event.ts';
 import { type EventHubsService, startEventHubs } from '../../src/local/event-hubs/index.ts';
 
 const HUB = 'decode';
@@ -52,53 +52,94 @@ beforeAll(async () => {
 });
 afterAll(() => service.stop());
 
-/** Receives everything, with or without our decoding. */
-async function receive(decode: boolean): Promise<ReceivedEventData[]> {
+const COUNT = ORDINARY.length + UNUSUAL.length + 3;
+
+/** Receives everything, with or without our decoding, and tells how many messages of the SDK it took. */
+async function receive(decode: boolean): Promise<{ events: ReceivedEvent[]; messages: number }> {
   const client = new EventHubConsumerClient('$Default', connectionString, HUB);
+  const links: object[] = [];
   const hooked: boolean[] = [];
-  if (decode) listenToLinks(client, { opened: (link) => hooked.push(decodeTransfers(link)) });
-  const received: ReceivedEventData[] = [];
+  if (decode)
+    listenToLinks(client, {
+      opened(link) {
+        links.push(link as object);
+        hooked.push(decodeTransfers(link));
+      },
+    });
+  const events: ReceivedEvent[] = [];
+  let messages = 0;
   await new Promise<void>((resolve, reject) => {
     client.subscribe(
       {
-        processEvents: async (events) => {
-          received.push(...events);
-          if (received.length === ORDINARY.length + UNUSUAL.length + 3) resolve();
+        processEvents: async (delivered) => {
+          messages += delivered.length;
+          events.push(...receivedEvents(delivered));
+          if (events.length === COUNT) resolve();
         },
         processError: async (error) => reject(error),
       },
       { startPosition: earliestEventPosition, maxBatchSize: 4, skipParsingBodyAsJson: true },
     );
   });
+  expect(links.map(waitingEvents)).toEqual(links.map(() => 0));
   await client.close();
-  if (decode) expect(hooked).not.toContain(false);
-  return received;
+  expect(hooked).not.toContain(false);
+  return { events, messages };
 }
 
-const inOrder = (a: { sequenceNumber: number; enqueuedMs: number }, b: typeof a) =>
-  a.enqueuedMs - b.enqueuedMs || a.sequenceNumber - b.sequenceNumber;
+/** As one partition delivered them; bodies of our decoding refer to the bytes of a whole read. */
+const byEvent = (events: readonly ReceivedEvent[], isOfKey: boolean) =>
+  events
+    .filter(({ partitionKey }) => (partitionKey !== undefined) === isOfKey)
+    .map((event) => ({ ...event }));
 
-it('reads what the SDK reads, and leaves to it what is not ordinary', { timeout: 20_000 }, async () => {
+it('reads what the SDK reads, in its order, and leaves to it what is not ordinary', {
+  timeout: 20_000,
+}, async () => {
   const theirs = await receive(false);
   const ours = await receive(true);
-  const decoded = ours.map((event) => decodedEvent(event));
-  // All but: the one of several frames, the one with bytes in a property, and bodies of other types.
-  expect(decoded.filter((event) => event !== undefined)).toHaveLength(ORDINARY.length + 1);
-  const events = ours.map((event, i) => ({ ...(decoded[i] ?? toReceivedEvent(event)) }));
-  expect(events.toSorted(inOrder)).toEqual(theirs.map(toReceivedEvent).toSorted(inOrder));
+  for (const isOfKey of [false, true])
+    expect(byEvent(ours.events, isOfKey)).toEqual(byEvent(theirs.events, isOfKey));
+  expect(theirs.messages).toBe(COUNT);
+  // Left to the SDK: the one of several frames, the one with bytes in a property, and two bodies of other types.
+  expect(ours.messages).toBeGreaterThan(UNUSUAL.length + 2);
+  expect(ours.messages).toBeLessThan(COUNT);
 });
 
-it('does not take events without our decoding for decoded', async () => {
-  const theirs = await receive(false);
-  expect(theirs.map(decodedEvent)).toEqual(theirs.map(() => undefined));
+it('opens the session window again and again', { timeout: 20_000 }, async () => {
+  // rhea announces a window of 2,048 transfers and opens it again when half of it is used.
+  const count = 5_000;
+  const producer = new EventHubProducerClient(connectionString, 'decode-many');
+  const batch = Array.from({ length: count / 10 }, (_, i) => ({ body: i }));
+  for (let i = 0; i < 10; i++) await producer.sendBatch(batch, { partitionId: '1' });
+  await producer.close();
+  const client = new EventHubConsumerClient('$Default', connectionString, 'decode-many');
+  listenToLinks(client, { opened: (link) => expect(decodeTransfers(link)).toBe(true) });
+  const numbers: number[] = [];
+  await new Promise<void>((resolve, reject) => {
+    client.subscribe(
+      '1',
+      {
+        processEvents: async (delivered) => {
+          for (const { sequenceNumber } of receivedEvents(delivered)) numbers.push(sequenceNumber);
+          if (numbers.length >= count) resolve();
+        },
+        processError: async (error) => reject(error),
+      },
+      { startPosition: earliestEventPosition, maxBatchSize: 500, skipParsingBodyAsJson: true },
+    );
+  });
+  await client.close();
+  expect(numbers).toEqual(Array.from({ length: count }, (_, i) => i));
 });
 
 it('leaves a truncated or foreign payload to the SDK, whatever its bytes', () => {
+  const reader = new MessageReader();
   const message = Buffer.from([0, 0x53, 0x75, 0xa0, 3, 1, 2, 3]);
   for (let length = 0; length <= message.length; length++)
-    expect(decodeEvent(message.subarray(0, length)), `${length} bytes`).toBeUndefined();
+    expect(reader.read(message.subarray(0, length)), `${length} bytes`).toBeUndefined();
   expect(
-    decodeEvent(Buffer.from([0, 0x53, 0x72, 0xd1, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 9, 0xa3])),
+    reader.read(Buffer.from([0, 0x53, 0x72, 0xd1, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 9, 0xa3])),
   ).toBeUndefined();
 });
 

@@ -24,13 +24,15 @@ async function map(body: unknown, options: MappingOptions = {}, paths = ['/devic
 
 function stored(mapped: Mapped): Record<string, unknown> {
   if (mapped.kind !== 'write') throw new Error(`not a write: ${JSON.stringify(mapped)}`);
-  const item = JSON.parse(mapped.operation.body);
+  const item = JSON.parse(text(mapped));
   expect(item.id).toBe(mapped.operation.id);
   return item;
 }
 
 function text(mapped: Mapped): string {
-  return mapped.kind === 'write' ? mapped.operation.body : '';
+  if (mapped.kind !== 'write') return '';
+  const { body, bodyStart = Buffer.alloc(0) } = mapped.operation;
+  return Buffer.from(bodyStart).toString() + body;
 }
 
 const json = (value: unknown) => Buffer.from(JSON.stringify(value));

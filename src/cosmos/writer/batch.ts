@@ -1,5 +1,5 @@
 import { type KeyLane, type Pending, type RangeLane, shiftPending, shiftReady } from './lanes.ts';
-import { encodeOperation } from './wire.ts';
+import { operationPrefix } from './wire.ts';
 
 export interface Batch {
   readonly range: RangeLane;
@@ -66,15 +66,58 @@ export function takeBatch(range: RangeLane, { maxOperations, maxBytes }: BatchLi
   }
 }
 
-/** The request body. Bodies of operations go into it as they came. */
-export function encodeBatch(operations: readonly Pending[]): string {
-  let text = '[';
-  for (const { operation, lane } of operations) {
-    if (text.length > 1) text += ',';
-    text +=
-      operation.kind === 'upsert' && operation.ifMatch === undefined
-        ? `${lane.upsertPrefix}${operation.body}}`
-        : encodeOperation(operation, lane.encodedPartitionKey);
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const CLOSE_BRACE = 0x7d;
+const COMMA = 0x2c;
+/** A UTF-16 code unit takes at most this many bytes in UTF-8. */
+const MAX_BYTES_PER_UNIT = 3;
+
+/** Most requests are smaller; those that are not get memory of their own. */
+const REUSED_BYTES = 256 * 1024;
+const MAX_SPARE = 16;
+
+/** Memory of request bodies that is used again, because memory that was not touched yet costs more than filling it. */
+export class RequestMemory {
+  readonly #spare: ArrayBufferLike[] = [];
+
+  take(bytes: number): Buffer {
+    if (bytes > REUSED_BYTES) return Buffer.allocUnsafeSlow(bytes);
+    const spare = this.#spare.pop();
+    return spare === undefined ? Buffer.allocUnsafeSlow(REUSED_BYTES) : Buffer.from(spare);
   }
-  return `${text}]`;
+
+  /** Gives back what {@link take} returned, or a part of it, once nobody reads it any more. */
+  giveBack({ buffer }: Buffer): void {
+    if (buffer.byteLength === REUSED_BYTES && this.#spare.length < MAX_SPARE) this.#spare.push(buffer);
+  }
+}
+
+/** The request body. Bodies of operations go into it as they came, copied once. */
+export function encodeBatch(operations: readonly Pending[], memory: RequestMemory): Buffer {
+  let mostBytes = 2;
+  const prefixes = operations.map(({ operation, lane, bodyBytes }) => {
+    const prefix =
+      operation.kind === 'upsert' && operation.ifMatch === undefined
+        ? lane.upsertPrefix
+        : operationPrefix(operation, lane.encodedPartitionKey);
+    mostBytes += prefix.length * MAX_BYTES_PER_UNIT + bodyBytes + 2;
+    return prefix;
+  });
+  const bytes = memory.take(mostBytes);
+  bytes[0] = OPEN_BRACKET;
+  let at = 1;
+  for (let i = 0; i < operations.length; i++) {
+    const { body, bodyStart } = (operations[i] as Pending).operation;
+    if (i > 0) bytes[at++] = COMMA;
+    at += bytes.write(prefixes[i] as string, at);
+    if (bodyStart !== undefined) {
+      bytes.set(bodyStart, at);
+      at += bodyStart.length;
+    }
+    at += bytes.write(body, at);
+    bytes[at++] = CLOSE_BRACE;
+  }
+  bytes[at++] = CLOSE_BRACKET;
+  return bytes.subarray(0, at);
 }

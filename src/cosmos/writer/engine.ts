@@ -11,7 +11,7 @@ import type {
   WriterSnapshot,
 } from '../write-operation.ts';
 import { type Answer, giveUp, readAnswer } from './answer.ts';
-import { type Batch, encodeBatch, takeBatch } from './batch.ts';
+import { type Batch, encodeBatch, RequestMemory, takeBatch } from './batch.ts';
 import { type Gate, gate } from './gate.ts';
 import { type HashKey, KeyDirectory, type RangeMap } from './key-directory.ts';
 import {
@@ -102,6 +102,7 @@ export class WriterEngine implements BulkWriter {
   #closed: boolean = false;
   #refreshing: boolean = false;
   readonly #waiting = new Set<RangeLane>();
+  readonly #memory = new RequestMemory();
   #room: Gate | undefined;
   #empty: Gate | undefined;
 
@@ -273,12 +274,15 @@ export class WriterEngine implements BulkWriter {
     this.#inFlight += operations.length;
     recorder?.inFlight(this.#inFlight);
     const expected = range.budget?.spend(operations.length) ?? 0;
+    const body = encodeBatch(operations, this.#memory);
     const reply = await transport.send({
       rangeId: range.id,
-      body: encodeBatch(operations),
+      body,
       operationCount: operations.length,
       continueOnError,
     });
+    // Whoever answers every operation has read the whole request.
+    if ('replies' in reply) this.#memory.giveBack(body);
     const now = this.#clock.now();
     range.requestsInFlight--;
     range.inFlight -= operations.length;

@@ -3,8 +3,8 @@ import type { PartitionKeyComponent, WriteOperation } from '../write-operation.t
 /** One non-atomic batch request to one partition key range. */
 export interface BulkRequest {
   readonly rangeId: string;
-  /** JSON array of operations, complete. */
-  readonly body: string;
+  /** JSON array of operations, complete, in UTF-8. */
+  readonly body: Buffer;
   readonly operationCount: number;
   /** False: the service stops at the first operation that fails and answers 424 for those behind it. */
   readonly continueOnError: boolean;
@@ -60,12 +60,10 @@ export function upsertPrefix(encodedPartitionKey: string): string {
   return `{"operationType":"Upsert","partitionKey":${JSON.stringify(encodedPartitionKey)},"resourceBody":`;
 }
 
-/** Any operation as an element of a bulk request. The body is spliced in as it is. */
-export function encodeOperation(operation: WriteOperation, encodedPartitionKey: string): string {
-  const { kind, id, body, ifMatch } = operation;
+/** The start of any operation as an element of a bulk request, up to the body. */
+export function operationPrefix({ kind, id, ifMatch }: WriteOperation, encodedPartitionKey: string): string {
   let text = `{"operationType":"${OPERATION_TYPE[kind]}","partitionKey":${JSON.stringify(encodedPartitionKey)}`;
   if (kind !== 'upsert' && kind !== 'create') text += `,"id":${JSON.stringify(id)}`;
   if (ifMatch !== undefined) text += `,"ifMatch":${JSON.stringify(ifMatch)}`;
-  if (kind !== 'delete') text += `,"resourceBody":${body}`;
-  return `${text}}`;
+  return kind === 'delete' ? text : `${text},"resourceBody":`;
 }
