@@ -12,7 +12,7 @@ const { openBenchStages } = await import(new URL('src/pipeline/bench-services.js
 const { startBench } = await import(new URL('src/pipeline/bench.js', dist));
 const { systemClock } = await import(new URL('src/util/clock.js', dist));
 
-const EVENTS = 60_000;
+const EVENTS = 30_000;
 const PAIRS = Number(process.env.BENCH_ROUNDS ?? 6);
 const CLI = fileURLToPath(new URL('bin/cosmos-pipe.js', dist));
 setFlagsFromString('--expose-gc');

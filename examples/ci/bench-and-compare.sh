@@ -15,7 +15,7 @@ mkdir -p "$reports"
 
 bench() {
   "$1/node_modules/.bin/cosmos-pipe" bench --local --quiet \
-    --rate "${RATE:-2000/s}" --duration "${DURATION:-30s}" --threshold "${THRESHOLD:-lost_events:count==0}" \
+    --rate "${RATE:-2000/s}" --duration "${DURATION:-30s}" --warmup "${WARMUP:-3s}" --threshold "${THRESHOLD:-lost_events:count==0}" \
     --output "$reports/$2.json" > "$reports/$2.txt"
 }
 

@@ -1,4 +1,5 @@
 import type { StageSummary } from '../metrics/stage-recorder.ts';
+import { formatDurationMs } from '../util/duration.ts';
 import type { RunReport } from './run-report.ts';
 
 /** Values at equal distances since the start of the run. */
@@ -28,6 +29,12 @@ export function backlogSummary(
       drainMs: Math.max(0, report.durationMs - (requestedEvents * 1000) / requestedPerSecond),
     }),
   };
+}
+
+/** `gone 23.6s after the load`; `undefined` where there was no schedule. */
+export function drainText({ drainMs }: BacklogSummary): string | undefined {
+  if (drainMs === undefined) return undefined;
+  return drainMs < 1 ? 'gone with the load' : `gone ${formatDurationMs(drainMs)} after the load`;
 }
 
 /** Events that were due and had not reached the end of the last stage, over time. */

@@ -1,6 +1,7 @@
 import type { Cost } from '../capacity/cost.ts';
 import type { Simulation } from '../capacity/simulate.ts';
 import type { PipelineModel } from '../capacity/simulation-model.ts';
+import type { StageSummary } from '../metrics/stage-recorder.ts';
 import { formatDurationMs } from '../util/duration.ts';
 import { type Bottleneck, findBottleneck } from './bottleneck.ts';
 import { formatCount } from './format.ts';
@@ -59,7 +60,7 @@ export function reportOfSimulation(
     load: {
       requestedEvents: events,
       requestedPerSecond: (events * 1000) / scheduleMs,
-      achievedPerSecond: stages[0]?.donePerSecond ?? 0,
+      achievedPerSecond: achievedPerSecond(stages[0], simulation.stepMs),
       sent: stages[0]?.done ?? 0,
       dropped: 0,
       late: 0,
@@ -72,6 +73,11 @@ export function reportOfSimulation(
     ...(bottleneck && { bottleneck }),
   };
   return { ...report, thresholds: evaluateThresholds(report, context.thresholds) };
+}
+
+/** A step is as long as what happens in it; the recorder knows only when it began. */
+function achievedPerSecond(produce: StageSummary | undefined, stepMs: number): number {
+  return produce === undefined ? 0 : (produce.done * 1000) / (produce.activeMs + stepMs);
 }
 
 /** What came through behind the schedule, in one line. */

@@ -30,11 +30,18 @@ export function dataTable(
   caption: string,
   header: readonly string[],
   rows: readonly (readonly string[])[],
+  /** Columns of running text, which may be broken; the others are figures. */
+  textColumns: readonly number[] = [],
 ): string {
   const head = header.map((cell) => `<th scope="col">${escapeHtml(cell)}</th>`).join('');
   const body = rows
     .map(([name = '', ...cells]) => {
-      const figures = cells.map((cell) => `<td>${escapeHtml(cell)}</td>`).join('');
+      const figures = cells
+        .map(
+          (cell, index) =>
+            `<td${textColumns.includes(index + 1) ? ' class="text"' : ''}>${escapeHtml(cell)}</td>`,
+        )
+        .join('');
       return `<tr><th scope="row">${escapeHtml(name)}</th>${figures}</tr>`;
     })
     .join('\n');

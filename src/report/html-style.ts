@@ -25,6 +25,7 @@ p { margin: 4px 0; }
 @media (min-width: 1100px) { .grid { grid-template-columns: repeat(2, minmax(0, 1fr)); } }
 section { background: var(--panel); border: 1px solid var(--rule); border-radius: 8px; padding: 12px; min-width: 0; margin: 0 0 16px; }
 .grid section { margin: 0; }
+@media (min-width: 1100px) { .grid section:last-child:nth-child(odd) { grid-column: 1 / -1; } .grid section:last-child:nth-child(odd) figure { max-width: 660px; } }
 figure { margin: 0; } figcaption { color: var(--muted); font-size: 0.85rem; }
 svg { display: block; width: 100%; height: auto; }
 svg.wide { display: none; }
@@ -44,7 +45,8 @@ ul.legend svg { display: inline-block; width: 24px; height: 8px; margin-right: 5
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 0.87rem; }
 caption { text-align: left; color: var(--muted); padding: 2px 0; }
 th, td { text-align: right; padding: 2px 8px; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-th:first-child { text-align: left; font-weight: 500; }
+th:first-child { text-align: left; font-weight: 500; white-space: normal; overflow-wrap: anywhere; min-width: 7.5em; }
+td.text { white-space: normal; min-width: 9em; }
 details { margin-top: 6px; } summary { cursor: pointer; color: var(--muted); font-size: 0.85rem; }
 pre { overflow-x: auto; font-size: 0.8rem; margin: 4px 0; }
 @media print { body { font-size: 11px; } section { break-inside: avoid; } .grid { display: block; } }

@@ -1,5 +1,5 @@
 import { formatDurationMs } from '../util/duration.ts';
-import { backlogSummary } from './backlog.ts';
+import { backlogSummary, drainText } from './backlog.ts';
 import { formatCount, formatFigure, formatShare } from './format.ts';
 import { dataTable, escapeHtml } from './html-markup.ts';
 import { latencySections, ruSections, throughputSection, waterfallSection } from './html-sections.ts';
@@ -17,6 +17,7 @@ export function renderHtml(report: RunReport): string {
     latencySections(report),
     ruSections(report),
     waterfallSection(report),
+    cost(report),
   ].join('\n');
   return `<!doctype html>
 <html lang="en">
@@ -39,7 +40,6 @@ ${charts}
 </div>
 ${stages(report)}
 ${delivery(report)}
-${cost(report)}
 ${parameters(report)}
 </main>
 </body>
@@ -90,13 +90,7 @@ function tiles(report: RunReport): string {
       ['end to end p99', formatDurationMs(endToEnd.p99Ms), `max ${formatDurationMs(endToEnd.maxMs)}`],
     );
   if (backlog !== undefined)
-    items.push([
-      'backlog',
-      formatCount(backlog.maxEvents),
-      backlog.drainMs === undefined
-        ? 'events at most'
-        : `gone ${formatDurationMs(backlog.drainMs)} after the load`,
-    ]);
+    items.push(['backlog', formatCount(backlog.maxEvents), drainText(backlog) ?? 'events at most']);
   if (ru !== undefined)
     items.push(
       [
@@ -198,6 +192,7 @@ function cost({ cost: costs }: RunReport): string {
       ...costs.items.map(({ name, perHour, why }) => [name, formatMoney(perHour, currency), why]),
       ['total', formatMoney(costs.perHour, currency), `${formatMoney(costs.run, currency)} for this run`],
     ],
+    [2],
   )}</section>`;
 }
 

@@ -2,7 +2,7 @@ import type { Cost } from '../capacity/cost.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
 import type { Anomaly, AnomalyKind, Hop, Verdict } from '../pipeline/verify.ts';
 import { formatDurationMs } from '../util/duration.ts';
-import { backlogSummary } from './backlog.ts';
+import { backlogSummary, drainText } from './backlog.ts';
 import { formatCount, formatFigure, formatMetric, formatShare } from './format.ts';
 import { metricsOf } from './metrics.ts';
 import { hottestRange, throttledMs } from './ranges.ts';
@@ -128,9 +128,9 @@ function stageLines(report: RunReport): string[] {
 function backlogLines(report: RunReport): string[] {
   const backlog = backlogSummary(report);
   if (backlog === undefined) return [];
-  const { drainMs, maxEvents } = backlog;
-  const gone = drainMs === undefined ? '' : `, gone ${formatDurationMs(drainMs)} after the load`;
-  return [`    backlog: up to ${formatCount(maxEvents)} events${gone}`];
+  const drain = drainText(backlog);
+  const gone = drain === undefined ? '' : `, ${drain}`;
+  return [`    backlog: up to ${formatCount(backlog.maxEvents)} events${gone}`];
 }
 
 function percentiles(latency: StageSummary['latency']): string[] {

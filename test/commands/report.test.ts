@@ -1,0 +1,146 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DEFAULT_SHEET } from '../../src/capacity/sheet.ts';
+import { findMaxRate } from '../../src/pipeline/find-max.ts';
+import { costOfRun } from '../../src/report/cost-of-run.ts';
+import { reportOfVerify } from '../../src/report/from-verify.ts';
+import { mergeReports } from '../../src/report/merge.ts';
+import { joinRepeats } from '../../src/report/repeat.ts';
+import type { RunReport } from '../../src/report/run-report.ts';
+import { cli } from '../helpers/cli.ts';
+import { sampleReport, sampleStage } from '../report/sample-report.ts';
+
+let folder: string;
+const run = (...argv: string[]) => cli(argv, { cwd: folder });
+
+/** Saves a report in which nothing was lost, unless told otherwise. */
+function save(name: string, overrides: Partial<RunReport> = {}): string {
+  const { verdict: _verdict, ...rest } = sampleReport();
+  writeFileSync(join(folder, name), JSON.stringify({ ...rest, thresholds: [], ...overrides }));
+  return name;
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'cosmos-pipe-report-'));
+  save('good.json');
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('report', () => {
+  it('exits with 0 when everything holds, 99 when a threshold is crossed, and 4 when events are missing as well', async () => {
+    expect(await run('report', 'good.json', '-t', 'e2e_latency:p(99)<1m')).toMatchObject({ code: 0 });
+    const crossed = await run('report', 'good.json', '-t', 'e2e_latency:p(99)<1ms');
+    expect(crossed).toMatchObject({ code: 99 });
+    expect(crossed.stdout).toMatch(/✗ +e2e_latency:p\(99\)<1ms +119ms/);
+    const { verdict } = sampleReport();
+    save('lossy.json', verdict && { verdict });
+    expect(await run('report', 'lossy.json', '-t', 'lost_events:count==0')).toMatchObject({ code: 4 });
+  });
+
+  it('exits with 2 for an expression that is none, a file that is none, and a format that is none', async () => {
+    for (const argv of [
+      ['good.json', '-t', 'fast'],
+      ['missing.json'],
+      ['good.json', '-o', 'report.pdf'],
+      ['good.json', '--prices', 'missing.yaml'],
+      [],
+    ]) {
+      const { code, stderr } = await run('report', ...argv);
+      expect({ argv, code }).toEqual({ argv, code: 2 });
+      expect(stderr).toMatch(/^error: .*\n hint: /);
+    }
+  });
+
+  it('prices a saved run by a sheet, and the shards of one together', async () => {
+    writeFileSync(
+      join(folder, 'dear.yaml'),
+      'name: dear\ncurrency: EUR\nfigures: { provisionedPer100RuHour: 1 }\n',
+    );
+    const one = await run('report', 'good.json', '--prices', 'dear.yaml', '--json');
+    expect(JSON.parse(one.stdout)).toMatchObject({ cost: { currency: 'EUR', prices: 'dear' } });
+    const both = await run('report', 'good.json', 'good.json');
+    expect(both.stdout).toContain('built-in list prices');
+  });
+});
+
+describe('compare', () => {
+  it('exits with 99 for a regression beyond the limit, and with 0 within it', async () => {
+    const slow = sampleStage('feed', { latencyMs: 90 }).latency;
+    save('slow.json', { endToEnd: slow });
+    expect(await run('compare', 'good.json', 'slow.json')).toMatchObject({ code: 99 });
+    expect(await run('compare', 'good.json', 'slow.json', '--max-regression', '80%')).toMatchObject({
+      code: 0,
+    });
+    expect(await run('compare', 'good.json')).toMatchObject({ code: 2 });
+  });
+});
+
+describe('the published schema', () => {
+  const ajv = new Ajv2020({ allErrors: true });
+  addFormats.default(ajv);
+  const validate = ajv.compile(
+    JSON.parse(readFileSync('src/report/run-report.v1.schema.json', 'utf8')) as object,
+  );
+
+  async function searched(): Promise<RunReport> {
+    const search = await findMaxRate({
+      startPerSecond: 100,
+      precision: 0.05,
+      confirmations: 2,
+      maxTrials: 20,
+      signal: new AbortController().signal,
+      trial: async (ratePerSecond) =>
+        ratePerSecond < 150
+          ? { ratePerSecond, held: true }
+          : { ratePerSecond, held: false, reason: 'arrivals came late', generatorLimited: true },
+    });
+    return { ...sampleReport(), search };
+  }
+
+  function verified(): RunReport {
+    const { verdict } = sampleReport();
+    if (verdict === undefined) throw new Error('the sample has a verdict');
+    const about = {
+      title: 'verify',
+      run: 'r',
+      toolVersion: '0.0.0',
+      startedMicros: 1,
+      durationMs: 1,
+      env: {},
+      config: {},
+    };
+    return reportOfVerify(verdict, { ...about, thresholds: [] });
+  }
+
+  const cost = costOfRun(sampleReport(), DEFAULT_SHEET);
+  it.each<[string, () => RunReport | Promise<RunReport>]>([
+    ['a bench', () => sampleReport(cost && { cost })],
+    ['repeated runs', () => joinRepeats([sampleReport({ run: 'a' }), sampleReport({ run: 'b' })])],
+    ['a search', searched],
+    ['a verification', verified],
+    ['shards', () => mergeReports([sampleReport(), sampleReport()])],
+    ['an aborted run', () => sampleReport({ valid: false, doubts: ['stopped'] })],
+  ])('fits %s', async (_, make) => {
+    validate(JSON.parse(JSON.stringify(await make())));
+    expect(validate.errors).toBeNull();
+  });
+
+  it('fits a prediction', async () => {
+    const { stdout } = await run(
+      'simulate',
+      '--rate',
+      '900/s',
+      '--duration',
+      '20s',
+      '--throughput',
+      '6000',
+      '--json',
+    );
+    validate(JSON.parse(stdout));
+    expect(validate.errors).toBeNull();
+  });
+});
