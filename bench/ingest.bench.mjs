@@ -1,88 +1,60 @@
 // Event Hubs to Cosmos DB on the same local endpoints: `ingest` against what a user would write instead. Each server and each
 // contender has a process of its own; contenders take turns, and the median of their rounds counts. What each one stored is
 // counted in its container afterwards. `node bench/run.mjs ingest` prints it.
-import { fork } from 'node:child_process';
-import { once } from 'node:events';
-import { openCosmos } from '../dist/src/cosmos/client.js';
-import { deleteContainer, provision } from '../dist/src/cosmos/containers.js';
-import { queryItems } from '../dist/src/cosmos/items.js';
-import { Secret } from '../dist/src/util/secret.js';
 import { fill } from './contenders/ingest-fill.mjs';
+import { EVENT_HUB, messageOf, start, withContainer, withServices } from './ingest-services.mjs';
 
+/** 200,000 RU/s are 34 physical partitions and more than two cores can use. */
+const THROUGHPUT = Number(process.env.BENCH_THROUGHPUT ?? 200_000);
+/** 100 physical partitions. */
+const MANY_PARTITIONS_THROUGHPUT = 600_000;
 const CONTENDERS = {
-  'cosmos-pipe': 'ingest-ours.mjs',
-  upserts: 'ingest-upserts.mjs',
-  executeBulkOperations: 'ingest-execute-bulk.mjs',
-  'executeBulkOperations, tuned': 'ingest-execute-bulk-tuned.mjs',
-  'items.bulk, tuned': 'ingest-items-bulk.mjs',
+  'cosmos-pipe': { script: 'ingest-ours.mjs', throughput: THROUGHPUT },
+  'cosmos-pipe, 100 partitions': { script: 'ingest-ours.mjs', throughput: MANY_PARTITIONS_THROUGHPUT },
+  upserts: { script: 'ingest-upserts.mjs', throughput: THROUGHPUT },
+  executeBulkOperations: { script: 'ingest-execute-bulk.mjs', throughput: THROUGHPUT },
+  'executeBulkOperations, tuned': { script: 'ingest-execute-bulk-tuned.mjs', throughput: THROUGHPUT },
+  'items.bulk, tuned': { script: 'ingest-items-bulk.mjs', throughput: THROUGHPUT },
 };
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
 const EVENTS = Number(process.env.BENCH_EVENTS ?? 60_000);
-/** 200,000 RU/s are 34 physical partitions and more than two cores can use. */
-const THROUGHPUT = Number(process.env.BENCH_THROUGHPUT ?? 200_000);
 const DEVICES = Number(process.env.BENCH_DEVICES ?? 1_000);
-const EVENT_HUB = 'bench';
-
-const script = (name) => new URL(`./contenders/${name}`, import.meta.url);
+/** For a first look at some of them: names, with semicolons between. */
+const ONLY = process.env.BENCH_ONLY?.split(';');
+const names = Object.keys(CONTENDERS).filter((name) => ONLY?.includes(name) ?? true);
 
 /** @returns what DESIGN calls a benchmark document, without the environment that the runner adds */
-export async function run() {
-  const hub = fork(script('ingest-hub-server.mjs'));
-  const store = fork(script('cosmos-server.mjs'));
-  const [[{ environment: hubs }], [{ environment: cosmos }]] = await Promise.all([
-    once(hub, 'message'),
-    once(store, 'message'),
-  ]);
-  const rounds = Object.fromEntries(Object.keys(CONTENDERS).map((name) => [name, []]));
-  try {
-    await fill(hubs.EVENTHUB_CONNECTION_STRING, EVENT_HUB, EVENTS, DEVICES);
+export function run() {
+  return withServices(async (services) => {
+    const rounds = Object.fromEntries(names.map((name) => [name, []]));
+    await fill(services.environment.EVENTHUB_CONNECTION_STRING, EVENT_HUB, EVENTS, DEVICES);
     for (let round = 0; round < ROUNDS; round++) {
-      for (const name of Object.keys(CONTENDERS))
-        rounds[name].push(await contend(name, `ingest-${name}-${round}`, { ...hubs, ...cosmos }, store));
+      for (const [number, name] of names.entries())
+        rounds[name].push(await contend(services, CONTENDERS[name], `ingest-${number}-${round}`));
     }
-  } finally {
-    hub.send('stop');
-    store.send('stop');
-  }
-  const contenders = Object.entries(rounds).map(([name, all]) => ({ name, ...median(all) }));
-  const [ours, ...others] = contenders;
-  return {
-    name: 'ingest',
-    parameters: { events: EVENTS, requestUnitsPerSecond: THROUGHPUT, devices: DEVICES, rounds: ROUNDS },
-    contenders,
-    ratios: Object.fromEntries(
-      others.map(({ name, eventsPerSecond }) => [
-        `${ours.name}/${name}`,
-        Number((ours.eventsPerSecond / eventsPerSecond).toFixed(2)),
-      ]),
-    ),
-  };
+    const contenders = Object.entries(rounds).map(([name, all]) => ({ name, ...median(all) }));
+    const [ours, ...others] = contenders;
+    return {
+      name: 'ingest',
+      parameters: { events: EVENTS, requestUnitsPerSecond: THROUGHPUT, devices: DEVICES, rounds: ROUNDS },
+      contenders,
+      ratios: Object.fromEntries(
+        others.map(({ name, eventsPerSecond }) => [
+          `${ours.name}/${name}`,
+          Number((ours.eventsPerSecond / eventsPerSecond).toFixed(2)),
+        ]),
+      ),
+    };
+  });
 }
 
-async function contend(name, container, environment, store) {
-  const { COSMOS_ENDPOINT, COSMOS_KEY, EVENTHUB_CONNECTION_STRING } = environment;
-  const target = { endpoint: COSMOS_ENDPOINT, key: new Secret(COSMOS_KEY), database: 'bench', container };
-  const connection = await openCosmos(target);
-  await provision(connection, { partitionKeyPath: '/deviceId', throughput: THROUGHPUT });
-  const serverBefore = await cpuOf(store);
-  const child = fork(script(CONTENDERS[name]), {
-    env: {
-      ...process.env,
-      BENCH_HUB: EVENT_HUB,
-      BENCH_HUB_CONNECTION: EVENTHUB_CONNECTION_STRING,
-      BENCH_ENDPOINT: COSMOS_ENDPOINT,
-      BENCH_KEY: COSMOS_KEY,
-      BENCH_DATABASE: target.database,
-      BENCH_CONTAINER: container,
-      BENCH_EVENTS: String(EVENTS),
-    },
-  });
-  const [{ received, acknowledged, seconds, clientCpuMicros }] = await once(child, 'message');
-  const serverCpuMicros = (await cpuOf(store)) - serverBefore;
-  let stored = 0;
-  for await (const count of queryItems(connection, 'SELECT VALUE COUNT(1) FROM c')) stored += count;
-  await deleteContainer(connection);
-  connection.dispose();
+async function contend(services, { script, throughput }, container) {
+  const { result, stored, serverCpuMicros } = await withContainer(
+    services,
+    { container, throughput },
+    (environment) => messageOf(start(script, { ...environment, BENCH_EVENTS: String(EVENTS) })),
+  );
+  const { received, acknowledged, seconds, clientCpuMicros } = result;
   return {
     eventsPerSecond: Math.round(acknowledged / seconds),
     clientCpuMicrosPerEvent: Number((clientCpuMicros / received).toFixed(1)),
@@ -91,12 +63,6 @@ async function contend(name, container, environment, store) {
     lost: EVENTS - stored,
     duplicated: Math.max(0, stored - EVENTS),
   };
-}
-
-async function cpuOf(server) {
-  server.send('cpu');
-  const [{ cpuMicros }] = await once(server, 'message');
-  return cpuMicros;
 }
 
 /** The round of median throughput; losses of any round are kept. */
