@@ -73,8 +73,9 @@ const COMMA = 0x2c;
 /** A UTF-16 code unit takes at most this many bytes in UTF-8. */
 const MAX_BYTES_PER_UNIT = 3;
 
-/** Most requests are smaller; those that are not get memory of their own. */
-const REUSED_BYTES = 256 * 1024;
+/** Memory is taken in powers of two between these, so that one piece fits most requests; larger requests get their own. */
+const LEAST_BYTES = 16 * 1024;
+const MOST_BYTES = 512 * 1024;
 const MAX_SPARE = 16;
 
 /** Memory of request bodies that is used again, because memory that was not touched yet costs more than filling it. */
@@ -82,14 +83,17 @@ export class RequestMemory {
   readonly #spare: ArrayBufferLike[] = [];
 
   take(bytes: number): Buffer {
-    if (bytes > REUSED_BYTES) return Buffer.allocUnsafeSlow(bytes);
-    const spare = this.#spare.pop();
-    return spare === undefined ? Buffer.allocUnsafeSlow(REUSED_BYTES) : Buffer.from(spare);
+    const at = this.#spare.findLastIndex(({ byteLength }) => byteLength >= bytes);
+    if (at >= 0) return Buffer.from(this.#spare.splice(at, 1)[0] as ArrayBuffer);
+    const rounded = 2 ** Math.ceil(Math.log2(Math.max(bytes, LEAST_BYTES)));
+    return Buffer.allocUnsafeSlow(rounded > MOST_BYTES ? bytes : rounded);
   }
 
   /** Gives back what {@link take} returned, or a part of it, once nobody reads it any more. */
   giveBack({ buffer }: Buffer): void {
-    if (buffer.byteLength === REUSED_BYTES && this.#spare.length < MAX_SPARE) this.#spare.push(buffer);
+    if (buffer.byteLength > MOST_BYTES) return;
+    this.#spare.push(buffer);
+    if (this.#spare.length > MAX_SPARE) this.#spare.shift();
   }
 }
 
