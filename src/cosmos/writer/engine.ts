@@ -1,7 +1,6 @@
 import type { RuRecorder, StageRecorder } from '../../metrics/types.ts';
 import type { Clock } from '../../util/clock.ts';
 import { PipeError } from '../../util/errors.ts';
-import type { Random } from '../../util/random.ts';
 import type {
   BulkWriter,
   Settled,
@@ -11,32 +10,23 @@ import type {
   WriterSnapshot,
 } from '../write-operation.ts';
 import { type Answer, giveUp, readAnswer } from './answer.ts';
+import { Backlog } from './backlog.ts';
+import { backOff, retryDelay } from './backoff.ts';
 import { type Batch, encodeBatch, RequestMemory, takeBatch } from './batch.ts';
-import { type Gate, gate } from './gate.ts';
-import { type HashKey, KeyDirectory, type RangeMap } from './key-directory.ts';
 import {
   appendPending,
-  createRangeLane,
   type KeyLane,
   type Pending,
   prependPending,
   pushReady,
   type RangeLane,
-  shiftPending,
-  shiftReady,
   unshiftReady,
   withdrawPending,
+  withdrawReady,
 } from './lanes.ts';
-import type { BulkTransport, RangeBounds } from './wire.ts';
+import { RangeRouting, type RoutingOptions } from './routing.ts';
 
-export interface EngineOptions {
-  readonly transport: BulkTransport;
-  /** The ranges to start with, ascending. */
-  readonly ranges: readonly RangeBounds[];
-  readonly hash: HashKey;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly signal?: AbortSignal;
+export interface EngineOptions extends RoutingOptions {
   readonly recorder?: StageRecorder;
   readonly ru?: RuRecorder;
   /** A partial batch leaves this long after its oldest operation came. */
@@ -44,21 +34,11 @@ export interface EngineOptions {
   /** Multiplies `maxWaitMs` while the process has no time to spare (1 = it has): fewer, fuller requests cost less. */
   readonly patience?: () => number;
   readonly maxBufferedBytes: number;
-  readonly maxOperations: number;
   readonly maxRequestBytes: number;
-  /** Requests on the wire, all ranges together, and of one range. */
+  /** Requests on the wire, all ranges together; `maxRequestsPerRange` bounds those of one range. */
   readonly maxRequests: number;
-  readonly maxRequestsPerRange: number;
-  /** Whole budget; every range has an equal share, as the service divides what is provisioned. */
-  readonly ruPerSecond?: number;
-  /** Gives an operation up when its range answered nothing useful for this long. */
-  readonly giveUpMs: number;
 }
 
-/** Beside its body an operation costs memory too: its object, its closure, its place in the lists. */
-const OPERATION_OVERHEAD_BYTES = 200;
-const FIRST_BACKOFF_MS = 20;
-const LONGEST_BACKOFF_MS = 5_000;
 /**
  * After a 429 a range pauses at least this long, however soon the service would take the next operation: budgets are per
  * second, so nothing is lost, and requests of one or two operations cost more than they carry.
@@ -91,27 +71,23 @@ const WITHDRAWN = {
 export class WriterEngine implements BulkWriter {
   readonly #options: EngineOptions;
   readonly #clock: Clock;
-  readonly #keys: KeyDirectory;
-  #buffered = 0;
-  #bufferedBytes = 0;
+  readonly #routing: RangeRouting;
+  readonly #backlog: Backlog;
   #inFlight = 0;
   #requests = 0;
-  #known: readonly RangeBounds[];
-  #ruPerSecond: number | undefined;
   #flushing = 0;
   #closed: boolean = false;
-  #refreshing: boolean = false;
   readonly #waiting = new Set<RangeLane>();
   readonly #memory = new RequestMemory();
-  #room: Gate | undefined;
-  #empty: Gate | undefined;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#clock = options.clock;
-    this.#ruPerSecond = options.ruPerSecond;
-    this.#known = options.ranges;
-    this.#keys = new KeyDirectory(this.#mapOf(options.ranges, new Map()), options.hash);
+    this.#backlog = new Backlog(options.maxBufferedBytes);
+    this.#routing = new RangeRouting(options, () => {
+      for (const range of this.#routing.ranges) this.#pump(range);
+      this.#backlog.openGates();
+    });
     options.signal?.addEventListener('abort', () => this.#abandonQueued(), { once: true });
   }
 
@@ -121,7 +97,7 @@ export class WriterEngine implements BulkWriter {
       settled({ ...(fence?.raised ? WITHDRAWN : ABORTED), attempts: 0 });
       return undefined;
     }
-    const lane = this.#keys.laneOf(operation.partitionKey);
+    const lane = this.#routing.laneOf(operation.partitionKey);
     const bodyBytes = Buffer.byteLength(operation.body) + (operation.bodyStart?.length ?? 0);
     const pending: Pending = {
       operation,
@@ -135,8 +111,7 @@ export class WriterEngine implements BulkWriter {
       unsure: false,
       next: undefined,
     };
-    this.#buffered++;
-    this.#bufferedBytes += bodyBytes + OPERATION_OVERHEAD_BYTES;
+    this.#backlog.add(pending);
     this.#options.recorder?.offered(1);
     appendPending(lane, pending);
     if (lane.state === 'idle') pushReady(lane);
@@ -144,40 +119,20 @@ export class WriterEngine implements BulkWriter {
     const { range } = lane;
     if (range.wakeAt === Number.POSITIVE_INFINITY || range.readyCount >= range.window.operations)
       this.#pump(range);
-    if (this.#bufferedBytes < this.#options.maxBufferedBytes) return undefined;
-    this.#room ??= gate();
-    return this.#room.promise;
+    return this.#backlog.untilRoom();
   }
 
   withdraw(fence: WriteFence): void {
     fence.raised = true;
-    for (const range of this.#keys.map.lanes) {
-      const lanes: KeyLane[] = [];
-      for (let lane = shiftReady(range); lane !== undefined; lane = shiftReady(range)) {
-        lane.state = 'busy';
-        lanes.push(lane);
-      }
-      for (const lane of lanes) {
-        this.#withdraw(lane);
-        if (lane.count === 0) lane.state = 'idle';
-        else pushReady(lane);
-      }
-    }
-    this.#openGates();
-  }
-
-  /** What of a key is behind a raised fence fails; the key is in no list of ready keys. */
-  #withdraw(lane: KeyLane): void {
-    for (const pending of withdrawPending(lane))
-      this.#settle(pending, { ...WITHDRAWN, attempts: pending.attempts });
+    for (const range of this.#routing.ranges) this.#fail(withdrawReady(range, isFenced), WITHDRAWN);
+    this.#backlog.openGates();
   }
 
   async flush(): Promise<void> {
-    if (this.#buffered === 0) return;
+    if (this.#backlog.operations === 0) return;
     this.#flushing++;
-    for (const range of this.#keys.map.lanes) this.#pump(range);
-    this.#empty ??= gate();
-    await this.#empty.promise;
+    for (const range of this.#routing.ranges) this.#pump(range);
+    await this.#backlog.untilEmpty();
     this.#flushing--;
   }
 
@@ -189,9 +144,9 @@ export class WriterEngine implements BulkWriter {
   snapshot(): WriterSnapshot {
     return {
       inFlight: this.#inFlight,
-      buffered: this.#buffered,
-      bufferedBytes: this.#bufferedBytes,
-      perRange: this.#keys.map.lanes.map((range) => ({
+      buffered: this.#backlog.operations,
+      bufferedBytes: this.#backlog.sizeBytes,
+      perRange: this.#routing.ranges.map((range) => ({
         rangeId: range.id,
         queued: range.pending - range.inFlight,
         requestsInFlight: range.requestsInFlight,
@@ -205,9 +160,7 @@ export class WriterEngine implements BulkWriter {
 
   /** Changes the whole budget, for example when the provisioned throughput changed. */
   setBudget(ruPerSecond: number): void {
-    this.#ruPerSecond = ruPerSecond;
-    const { lanes } = this.#keys.map;
-    for (const range of lanes) range.budget?.setShare(ruPerSecond / lanes.length, this.#clock.now());
+    this.#routing.setBudget(ruPerSecond);
   }
 
   /** Sends whatever of a range may leave now, and makes sure that somebody comes back for the rest. */
@@ -295,7 +248,7 @@ export class WriterEngine implements BulkWriter {
       this.#settle(answer.settled[i] as Pending, answer.outcomes[i] as WriteOutcome);
     this.#requeue(batch, again, now);
     this.#pumpAfter(range);
-    this.#openGates();
+    this.#backlog.openGates();
   }
 
   /** Draws the consequences of an answer for the range. Returns the operations that travel again. */
@@ -321,8 +274,8 @@ export class WriterEngine implements BulkWriter {
       range.window.narrow(startedAt, now, written);
       range.pausedUntil = Math.max(range.pausedUntil, now + Math.max(LEAST_PAUSE_MS, answer.retryAfterMs));
     } else if (again.length === 0 && full) range.window.widen(startedAt, now);
-    if (unavailable !== undefined) this.#backOff(range, now);
-    if (moved) this.#refresh(range);
+    if (unavailable !== undefined) backOff(range, now, random);
+    if (moved) this.#routing.refresh(range);
     if ((unavailable !== undefined || moved) && range.failures > 0 && now - range.failingSince > giveUpMs) {
       const { statusCode, message } = unavailable ?? { statusCode: 410, message: 'the range is gone' };
       giveUp(answer, again, statusCode, message);
@@ -341,7 +294,8 @@ export class WriterEngine implements BulkWriter {
     }
     for (let i = lanes.length - 1; i >= 0; i--) {
       const lane = lanes[i] as KeyLane;
-      if (lane.head?.fence?.raised) this.#withdraw(lane);
+      if (lane.head !== undefined && isFenced(lane.head))
+        this.#fail(withdrawPending(lane, isFenced), WITHDRAWN);
       if (lane.count === 0) {
         lane.state = 'idle';
         lane.restUntil = 0;
@@ -349,121 +303,41 @@ export class WriterEngine implements BulkWriter {
         lane.state = 'resting';
         void this.#clock.sleep(lane.restUntil - now).then(() => {
           lane.restUntil = 0;
-          if (lane.head?.fence?.raised) this.#withdraw(lane);
+          if (lane.head !== undefined && isFenced(lane.head))
+            this.#fail(withdrawPending(lane, isFenced), WITHDRAWN);
           if (lane.count === 0) lane.state = 'idle';
           else this.#makeReady(lane, true);
           this.#pump(lane.range);
-          this.#openGates();
+          this.#backlog.openGates();
         });
       } else this.#makeReady(lane, returned.has(lane));
     }
   }
 
   #makeReady(lane: KeyLane, first: boolean): void {
-    if (lane.range.gone) this.#move(lane);
+    if (lane.range.gone) this.#routing.move(lane);
     if (first) unshiftReady(lane);
     else pushReady(lane);
   }
 
-  #move(lane: KeyLane): void {
-    lane.range.pending -= lane.count;
-    this.#keys.reroute(lane);
-    lane.range.pending += lane.count;
-  }
-
-  #backOff(range: RangeLane, now: number): void {
-    if (range.failures === 0) range.failingSince = now;
-    range.failures++;
-    const delayMs = retryDelay(range.failures, LONGEST_BACKOFF_MS, this.#options.random);
-    range.pausedUntil = Math.max(range.pausedUntil, now + delayMs);
-  }
-
-  /** Reads the ranges anew, once for all who ask meanwhile, and moves the work of ranges that are gone. */
-  #refresh(range: RangeLane): void {
-    if (range.gone) return; // a late answer; the new ranges are known
-    range.stale = true;
-    if (this.#refreshing) return;
-    this.#refreshing = true;
-    void this.#readRanges().then(() => {
-      this.#refreshing = false;
-      for (const lane of this.#keys.map.lanes) this.#pump(lane);
-      this.#openGates();
-    });
-  }
-
-  async #readRanges(): Promise<void> {
-    const { transport, signal, random, giveUpMs } = this.#options;
-    const startedAt = this.#clock.now();
-    for (let attempt = 1; !signal?.aborted; attempt++) {
-      try {
-        this.#install(await transport.ranges());
-        return;
-      } catch (error) {
-        // Sending to the ranges that are known brings up what is wrong, operation by operation.
-        if (error instanceof PipeError || this.#clock.now() - startedAt > giveUpMs) {
-          this.#install(this.#known);
-          return;
-        }
-        await this.#clock.sleep(retryDelay(attempt, LONGEST_BACKOFF_MS, random));
-      }
-    }
-  }
-
-  #install(ranges: readonly RangeBounds[]): void {
-    const before = this.#keys.map;
-    const now = this.#clock.now();
-    const known = new Map(before.lanes.map((range) => [range.id, range]));
-    const map = this.#mapOf(ranges, known);
-    this.#known = ranges;
-    const kept = new Set(map.lanes);
-    this.#keys.replaceMap(map);
-    for (const range of before.lanes) {
-      if (kept.has(range)) {
-        // Still listed although it answered 410: a split that is not finished, or a key that was hashed for another range.
-        if (range.stale) this.#backOff(range, now);
-        range.stale = false;
-        continue;
-      }
-      range.gone = true;
-      this.#waiting.delete(range);
-      for (let lane = shiftReady(range); lane !== undefined; lane = shiftReady(range)) {
-        this.#move(lane);
-        pushReady(lane);
-      }
-    }
-    if (this.#ruPerSecond !== undefined) this.setBudget(this.#ruPerSecond);
-  }
-
-  #mapOf(ranges: readonly RangeBounds[], known: ReadonlyMap<string, RangeLane>): RangeMap {
-    const { maxRequestsPerRange, maxOperations } = this.#options;
-    const window = { maxRequests: maxRequestsPerRange, maxOperations };
-    const share = this.#ruPerSecond === undefined ? undefined : this.#ruPerSecond / ranges.length;
-    const now = this.#clock.now();
-    return {
-      minInclusive: ranges.map((range) => range.minInclusive),
-      lanes: ranges.map(({ id }) => known.get(id) ?? createRangeLane(id, window, share, now)),
-    };
-  }
-
   /** After an abort: everything that is not on the wire fails. */
   #abandonQueued(): void {
-    for (const range of this.#keys.map.lanes) {
-      for (let lane = shiftReady(range); lane !== undefined; lane = shiftReady(range)) {
-        lane.state = 'idle';
-        while (lane.head !== undefined) {
-          const pending = shiftPending(lane);
-          this.#settle(pending, { ...ABORTED, attempts: pending.attempts });
-        }
-      }
-    }
-    this.#openGates();
+    for (const range of this.#routing.ranges)
+      this.#fail(
+        withdrawReady(range, () => true),
+        ABORTED,
+      );
+    this.#backlog.openGates();
+  }
+
+  #fail(operations: readonly Pending[], outcome: typeof ABORTED | typeof WITHDRAWN): void {
+    for (const pending of operations) this.#settle(pending, { ...outcome, attempts: pending.attempts });
   }
 
   #settle(pending: Pending, outcome: WriteOutcome): void {
     if (!outcome.ok) this.#options.recorder?.failed(String(outcome.statusCode), 1);
     pending.lane.range.pending--;
-    this.#buffered--;
-    this.#bufferedBytes -= pending.bodyBytes + OPERATION_OVERHEAD_BYTES;
+    this.#backlog.remove(pending);
     pending.settled(outcome);
   }
 
@@ -473,31 +347,16 @@ export class WriterEngine implements BulkWriter {
       this.#waiting.delete(waiting);
       this.#pump(waiting);
     }
-    if (range.gone) for (const heir of this.#keys.map.lanes) this.#pump(heir);
+    if (range.gone) for (const heir of this.#routing.ranges) this.#pump(heir);
     else this.#pump(range);
   }
-
-  #openGates(): void {
-    // A little below the bound, so that a waiting writer wakes to room for more than one operation.
-    if (this.#room !== undefined && this.#bufferedBytes < this.#options.maxBufferedBytes * 0.9) {
-      this.#room.open();
-      this.#room = undefined;
-    }
-    if (this.#empty !== undefined && this.#buffered === 0) {
-      this.#empty.open();
-      this.#empty = undefined;
-    }
-  }
 }
+
+const isFenced = ({ fence }: Pending): boolean => fence?.raised === true;
 
 interface Timing {
   readonly startedAt: number;
   readonly now: number;
   /** Request units the budget was charged in advance. */
   readonly expected: number;
-}
-
-/** Exponential with jitter, in milliseconds; `attempt` counts from 1. */
-function retryDelay(attempt: number, longestMs: number, random: Random): number {
-  return Math.min(longestMs, FIRST_BACKOFF_MS * 2 ** (attempt - 1)) * (0.5 + random.next() / 2);
 }

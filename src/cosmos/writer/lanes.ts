@@ -161,14 +161,27 @@ export function shiftPending(lane: KeyLane): Pending {
   return pending;
 }
 
-/** Takes the operations behind a raised fence out of a key that is in no list of ready keys. Returns them in order. */
-export function withdrawPending(lane: KeyLane): Pending[] {
+/** Takes operations out of a key that is in no list of ready keys. Returns them in order. */
+export function withdrawPending(lane: KeyLane, isOut: (pending: Pending) => boolean): Pending[] {
   const withdrawn: Pending[] = [];
   const kept: Pending[] = [];
   while (lane.head !== undefined) {
     const pending = shiftPending(lane);
-    (pending.fence?.raised ? withdrawn : kept).push(pending);
+    (isOut(pending) ? withdrawn : kept).push(pending);
   }
   for (let i = kept.length - 1; i >= 0; i--) prependPending(lane, kept[i] as Pending);
+  return withdrawn;
+}
+
+/** Takes operations out of all ready keys of a range, whose order stays. Returns them, in order within each key. */
+export function withdrawReady(range: RangeLane, isOut: (pending: Pending) => boolean): Pending[] {
+  const withdrawn: Pending[] = [];
+  const kept: KeyLane[] = [];
+  for (let lane = shiftReady(range); lane !== undefined; lane = shiftReady(range)) {
+    withdrawn.push(...withdrawPending(lane, isOut));
+    if (lane.count === 0) lane.state = 'idle';
+    else kept.push(lane);
+  }
+  for (const lane of kept) pushReady(lane);
   return withdrawn;
 }
