@@ -8,8 +8,9 @@ export default defineConfig({
     // Most tests wait for sockets and child processes: more workers than cores keep the cores busy.
     maxWorkers: 3,
     sequence: { shuffle: true },
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Far above what a test takes: the machine may be busy with something else.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     coverage: { provider: 'v8', include: ['src/**', 'commands/**'] },
   },
 });

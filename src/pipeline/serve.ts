@@ -29,6 +29,9 @@ export interface CacheServer {
   stop(): Promise<void>;
 }
 
+const NO_ROUTE =
+  'no such route (known: /v1/items/<partitionKey>/<id>, /v1/items/<partitionKey>?ids=a,b, DELETE /v1/cache/<partitionKey>/<id>, /stats, /metrics, /healthz)';
+
 interface Exchange {
   readonly url: URL;
   readonly request: IncomingMessage;
@@ -47,7 +50,7 @@ export async function startCacheServer(options: ServeOptions): Promise<CacheServ
     if (url.pathname === '/healthz') return reply(response, 200, { breaker: reader.breaker });
     if (url.pathname === '/stats') return reply(response, 200, recorder.stats());
     if (url.pathname === '/metrics') return metrics(response);
-    if (version !== 'v1' || !pk || rest.length > 0) return reply(response, 404, { error: 'no such route' });
+    if (version !== 'v1' || !pk || rest.length > 0) return reply(response, 404, { error: NO_ROUTE });
     const partitionKey = parsePartitionKey(pk, options.partitionKeyPaths);
     if (kind === 'items' && id && method === 'GET') return one({ url, request, response }, partitionKey, id);
     if (kind === 'items' && id === undefined && method === 'GET')
