@@ -1,3 +1,4 @@
+import { checkComputedProperties } from './computed-properties.ts';
 import { badRequest } from './errors.ts';
 import { DEFAULT_INDEXING_POLICY, type IndexingPolicy } from './indexing-policy.ts';
 import { type JsonObject, requireId } from './item.ts';
@@ -31,6 +32,7 @@ export function defineContainer(body: JsonObject, previous?: ContainerDefinition
     !(Number.isInteger(defaultTtl) && ((defaultTtl as number) > 0 || defaultTtl === -1))
   )
     throw badRequest(`The defaultTtl ${String(defaultTtl)} is not a positive integer or -1`);
+  checkComputedProperties(body['computedProperties']);
   const custom = Object.entries(body).filter(([name]) => !name.startsWith('_'));
   return {
     conflictResolutionPolicy: {

@@ -1,5 +1,6 @@
 import type { ContainerEntry } from './catalog.ts';
 import { readChangeFeed } from './change-feed.ts';
+import { withComputedProperties } from './computed-properties.ts';
 import type { Container } from './container.ts';
 import { badRequest, crossPartitionQuery, WireError } from './errors.ts';
 import type { ItemContext } from './item-routes.ts';
@@ -134,7 +135,7 @@ function scanPage(
       retrieved++;
       scannedBytes += revision.sizeBytes;
       if (filter === undefined) requestCharge += readCharge(revision.sizeBytes);
-      for (const result of resultsOf(revision, filter, container.nowMs)) {
+      for (const result of resultsOf(container, revision, filter)) {
         if (seen++ < skip) continue;
         if (items.length >= limit || returnedBytes >= MAX_PAGE_BYTES) {
           next = [
@@ -159,13 +160,17 @@ function scanPage(
 }
 
 function resultsOf(
+  { definition, nowMs }: Container,
   revision: Revision,
   filter: { readonly query: CompiledQuery; readonly body: QueryBody } | undefined,
-  nowMs: number,
 ): readonly Buffer[] {
   if (filter === undefined) return [bodyBytes(revision)];
   return filter.query
-    .execute([parseVersion(revision)], filter.body.parameters, nowMs)
+    .execute(
+      [withComputedProperties(definition, parseVersion(revision), nowMs)],
+      filter.body.parameters,
+      nowMs,
+    )
     .map((result) => Buffer.from(JSON.stringify(result)));
 }
 
@@ -187,7 +192,7 @@ function computedPage(
     for (const revision of revisionsIn(container, scope, range)) {
       if (revision.superseded || !scope.includes(revision) || container.isExpired(revision)) continue;
       scannedBytes += revision.sizeBytes;
-      documents.push(parseVersion(revision));
+      documents.push(withComputedProperties(container.definition, parseVersion(revision), container.nowMs));
     }
   const results = query.execute(documents, parameters, container.nowMs);
   const page = results.slice(offset, offset + pageSize(request));

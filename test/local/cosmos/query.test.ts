@@ -179,3 +179,31 @@ describe('the query language', () => {
     expect(() => compile(text).execute([{}], {}, 0)).toThrow(SqlError);
   });
 });
+
+describe('computed properties', () => {
+  const computedProperties = [{ name: 'lowerName', query: 'SELECT VALUE LOWER(c.name) FROM c' }];
+
+  it.each([400, 20_000])(
+    'filter, sort and group by name, but are no part of * (%i RU/s)',
+    async (throughput) => {
+      const { client } = await connect();
+      const container = await createContainer(client, { throughput, computedProperties });
+      for (const name of ['B', 'A', 'b']) await container.items.create({ id: name, pk: name, name });
+      expect(await all(container, "SELECT VALUE c.id FROM c WHERE c.lowerName = 'a'")).toEqual(['A']);
+      const sorted = await all(container, 'SELECT VALUE c.lowerName FROM c ORDER BY c.lowerName');
+      expect(sorted).toEqual(['a', 'b', 'b']);
+      const groups = await all(container, 'SELECT c.lowerName, COUNT(1) AS n FROM c GROUP BY c.lowerName');
+      expect(groups).toEqual(expect.arrayContaining([{ lowerName: 'b', n: 2 }]));
+      const [whole] = await all(container, "SELECT * FROM c WHERE c.id = 'A'");
+      expect(whole).not.toHaveProperty('lowerName');
+    },
+  );
+
+  it('are refused unless their query is of the documented form', async () => {
+    const { client } = await connect();
+    for (const query of ['SELECT c.name FROM c', 'SELECT VALUE NOPE(c.name) FROM c'])
+      await expect(
+        createContainer(client, { computedProperties: [{ name: 'x', query }] }),
+      ).rejects.toMatchObject({ code: 400 });
+  });
+});

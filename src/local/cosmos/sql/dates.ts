@@ -2,6 +2,7 @@
 type Builtin = (...args: readonly unknown[]) => unknown;
 
 const TICKS_PER_MS = 10_000;
+const EPOCH = '1970-01-01T00:00:00Z';
 
 /** Seven fractional digits, as the service prints. */
 function dateText(ms: number): string | undefined {
@@ -52,7 +53,9 @@ function partOf(name: unknown): string | undefined {
 }
 
 function timeOf(value: unknown): number | undefined {
-  const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN;
+  // Times are UTC; JavaScript takes one without a zone for a local one.
+  const utc = typeof value === 'string' && /T[\d:.]+$/.test(value) ? `${value}Z` : value;
+  const ms = typeof utc === 'string' ? Date.parse(utc) : Number.NaN;
   return Number.isNaN(ms) ? undefined : ms;
 }
 
@@ -105,6 +108,23 @@ function pick(name: unknown, value: unknown): number | undefined {
   return parts[part];
 }
 
+/** The start of the bin of `size` parts, counted from `origin`, in which a time lies. */
+function bin(value: unknown, name: unknown, size: unknown = 1, origin: unknown = EPOCH): string | undefined {
+  const [ms, part, start] = [timeOf(value), partOf(name), timeOf(origin)];
+  if (ms === undefined || part === undefined || start === undefined) return undefined;
+  if (!Number.isInteger(size) || (size as number) < 1) return undefined;
+  const count = size as number;
+  const length = LENGTHS[part];
+  if (length !== undefined) {
+    const width = Math.max(1, length * count);
+    return dateText(start + Math.floor((ms - start) / width) * width);
+  }
+  const months = count * (part === 'year' ? 12 : 1);
+  const first = monthsOf(new Date(start));
+  const at = first + Math.floor((monthsOf(new Date(ms)) - first) / months) * months;
+  return dateText(Date.UTC(Math.floor(at / 12), at % 12, 1));
+}
+
 function fromParts(...args: readonly unknown[]): string | undefined {
   const [year, month, day, hour = 0, minute = 0, second = 0, fraction = 0] = args as readonly number[];
   const all = [year, month, day, hour, minute, second, fraction];
@@ -119,6 +139,7 @@ function fromParts(...args: readonly unknown[]): string | undefined {
 
 export const DATE_FUNCTIONS: Readonly<Record<string, Builtin>> = {
   DATETIMEADD: add,
+  DATETIMEBIN: bin,
   DATETIMEDIFF: difference,
   DATETIMEPART: pick,
   DATETIMEFROMPARTS: fromParts,

@@ -11,6 +11,21 @@ const math =
   (...args) =>
     args.length > 0 && args.every((arg) => typeof arg === 'number') ? finite(compute(...args)) : undefined;
 
+/** On signed integers of 64 bits. */
+const bits =
+  (compute: (a: bigint, b: bigint) => bigint): Builtin =>
+  (a, b) =>
+    Number.isInteger(a) && Number.isInteger(b)
+      ? Number(BigInt.asIntN(64, compute(BigInt(a as number), BigInt(b as number))))
+      : undefined;
+
+const shift =
+  (compute: (value: bigint, distance: bigint) => bigint): Builtin =>
+  (value, distance) =>
+    typeof distance === 'number' && distance >= 0 && distance < 64
+      ? bits(compute)(value, distance)
+      : undefined;
+
 const text =
   (compute: (...args: string[]) => unknown): Builtin =>
   (...args) =>
@@ -30,6 +45,16 @@ const lists =
     Array.isArray(a) && Array.isArray(b) ? compute(a, b) : undefined;
 
 const holds = (list: readonly unknown[], value: unknown): boolean => list.some((item) => equal(item, value));
+
+/** The values looked for are listed one by one, or in one array. */
+const containsEach =
+  (decide: (wanted: readonly unknown[], has: (value: unknown) => boolean) => boolean): Builtin =>
+  (list, ...wanted) => {
+    if (!Array.isArray(list) || wanted.length === 0) return undefined;
+    const [only] = wanted;
+    const values = wanted.length === 1 && Array.isArray(only) ? only : wanted;
+    return decide(values, (value) => holds(list, value));
+  };
 
 const distinct = (list: readonly unknown[]): unknown[] => [
   ...new Map(list.map((item) => [canonical(item), item])).values(),
@@ -92,6 +117,12 @@ export const FUNCTIONS: Readonly<Record<string, Builtin>> = {
   EXP: math(Math.exp),
   FLOOR: math(Math.floor),
   INTADD: math((a, b) => a + b),
+  INTBITAND: bits((a, b) => a & b),
+  INTBITLEFTSHIFT: shift((a, b) => a << b),
+  INTBITNOT: (value) => bits((a) => ~a)(value, 0),
+  INTBITOR: bits((a, b) => a | b),
+  INTBITRIGHTSHIFT: shift((a, b) => a >> b),
+  INTBITXOR: bits((a, b) => a ^ b),
   INTDIV: math((a, b) => Math.trunc(a / b)),
   INTMOD: math((a, b) => a % b),
   INTMUL: math((a, b) => a * b),
@@ -102,6 +133,7 @@ export const FUNCTIONS: Readonly<Record<string, Builtin>> = {
   PI: () => Math.PI,
   POWER: math((x, y) => x ** y),
   RADIANS: math((x) => (x * Math.PI) / 180),
+  RAND: Math.random,
   ROUND: math(round),
   SIGN: math(Math.sign),
   SIN: math(Math.sin),
@@ -135,6 +167,11 @@ export const FUNCTIONS: Readonly<Record<string, Builtin>> = {
   RTRIM: text((value) => value.trimEnd()),
   STARTSWITH: match((a, b) => a.startsWith(b)),
   STRINGEQUALS: match((a, b) => a === b),
+  STRINGJOIN: (list, separator) =>
+    Array.isArray(list) && list.every((part) => typeof part === 'string') && typeof separator === 'string'
+      ? list.join(separator)
+      : undefined,
+  STRINGSPLIT: text((value, separator) => (separator === undefined ? undefined : value.split(separator))),
   STRINGTOARRAY: (value) => parseJson(value, Array.isArray),
   STRINGTOBOOLEAN: (value) => parseJson(value, (parsed) => typeof parsed === 'boolean'),
   STRINGTONULL: (value) => parseJson(value, (parsed) => parsed === null),
@@ -148,8 +185,8 @@ export const FUNCTIONS: Readonly<Record<string, Builtin>> = {
 
   ARRAY_CONCAT: (...args) => (args.every(Array.isArray) ? args.flat(1) : undefined),
   ARRAY_CONTAINS: contains,
-  ARRAY_CONTAINS_ALL: lists((a, b) => b.every((value) => holds(a, value))),
-  ARRAY_CONTAINS_ANY: lists((a, b) => b.some((value) => holds(a, value))),
+  ARRAY_CONTAINS_ALL: containsEach((wanted, has) => wanted.every(has)),
+  ARRAY_CONTAINS_ANY: containsEach((wanted, has) => wanted.some(has)),
   ARRAY_LENGTH: (list) => (Array.isArray(list) ? list.length : undefined),
   ARRAY_SLICE: slice,
   OBJECTTOARRAY: (value) => (isObject(value) ? Object.entries(value).map(([k, v]) => ({ k, v })) : undefined),

@@ -1,5 +1,5 @@
 import type { Expression, Order, Query, SelectItem, Source, UnaryOperator } from './ast.ts';
-import { syntaxError, type Token, tokenize } from './lexer.ts';
+import { SqlError, syntaxError, type Token, tokenize } from './lexer.ts';
 
 /** Binary operators from weakest to strongest below comparison (dotnet SDK, sql.g4). */
 const BINARY_LEVELS: readonly (readonly string[])[] = [
@@ -192,7 +192,10 @@ class Parser {
     let object = start;
     for (;;) {
       if (this.#take('.')) {
-        object = { type: 'member', object, property: { type: 'literal', value: this.#name() } };
+        const property = this.#name();
+        if (object.type === 'name' && /^udf$/i.test(object.name) && this.#is('('))
+          throw new SqlError(`The user-defined function '${property}' is not emulated by the local stack.`);
+        object = { type: 'member', object, property: { type: 'literal', value: property } };
       } else if (this.#take('[')) {
         object = { type: 'member', object, property: this.expression() };
         this.#need(']');
