@@ -212,8 +212,8 @@ export class Catalog {
   #restore(database: Database, stored: StoredContainer): ContainerEntry {
     const entry = this.#newContainer(database, stored);
     const { container } = entry;
-    container.nextRangeId = stored.nextRangeId;
-    for (const [id, bounds] of stored.retired) container.retired.set(id, bounds);
+    container.table.nextId = stored.nextRangeId;
+    for (const [id, bounds] of stored.retired) container.table.retired.set(id, bounds);
     container.restoreRanges(
       stored.ranges.map(
         ({ file, ...range }) =>
@@ -276,8 +276,8 @@ function storedContainer({
     offer,
     definition: container.definition,
     throughput: container.throughput,
-    nextRangeId: container.nextRangeId,
-    retired: [...container.retired],
+    nextRangeId: container.table.nextId,
+    retired: [...container.table.retired],
     ranges: container.ranges.map(({ id, minInclusive, maxExclusive, parents, log }) => ({
       id,
       minInclusive,

@@ -1,20 +1,20 @@
-import { findRange, midpointOf, partitionKeyRangesFor } from '../../hashing/effective-partition-key.ts';
+import { partitionKeyRangesFor } from '../../hashing/effective-partition-key.ts';
 import type { ContainerDefinition } from './container-definition.ts';
-import { badRequest, notFound, partitionFull, rangeGone } from './errors.ts';
+import { badRequest, partitionFull } from './errors.ts';
 import { compileIndexingPolicy, type TermCounter } from './indexing.ts';
 import { bodyOf, type Draft, etagOf, type ItemFacts, systemProperties } from './item.ts';
 import { ItemReader, type ItemText, requireItem } from './item-text.ts';
 import { JsonCursor, type JsonSpan, parseOpenSpan, parseSpan } from './json-cursor.ts';
-import { NO_BODY, type PartitionLog, type RecordHead, RecordKind } from './log.ts';
+import { NO_BODY, type RecordHead, RecordKind } from './log.ts';
 import {
   createRevision,
   type LogicalPartition,
-  PhysicalPartition,
+  type PhysicalPartition,
   type Revision,
   recordKey,
-  takeOver,
 } from './partition.ts';
 import { type PartitionKey, PartitionKeyReader } from './partition-key.ts';
+import { RangeTable, type RangeTableHost } from './range-table.ts';
 import { documentRids } from './rid.ts';
 import { initialPartitions, requiredPartitions, type Throughput } from './throughput.ts';
 import { UniqueKeys } from './unique-keys.ts';
@@ -22,13 +22,9 @@ import { UniqueKeys } from './unique-keys.ts';
 const MAX_LOGICAL_PARTITION_BYTES = 20 * 1024 ** 3;
 
 /** What a container needs from the world around it. */
-export interface ContainerHost {
+export interface ContainerHost extends RangeTableHost {
   /** Wall clock, milliseconds. */
   now(): number;
-  /** A new, empty log for a partition of this container. */
-  createLog(rangeId: string): PartitionLog;
-  /** Writes down the container's ranges and logs; durable when it returns. */
-  save(): void;
 }
 
 /** A change to one item, checked and ready to be stored. */
@@ -53,17 +49,12 @@ export class Container {
   readonly keys: PartitionKeyReader;
   /** Reads items as this container's keys and indexing policy see them. */
   reader: ItemReader;
-  /** In the order of their ranges, contiguous. */
-  ranges: PhysicalPartition[] = [];
-  /** Ranges that were split, with the bounds they had. */
-  readonly retired = new Map<string, { readonly minInclusive: string; readonly maxExclusive: string }>();
+  readonly table: RangeTable;
   throughput: Throughput;
-  nextRangeId = 0;
   readonly #host: ContainerHost;
   readonly #partitions = new Map<string, LogicalPartition>();
   readonly #ridOf: (document: number) => string;
   readonly #counters = { sequence: 0, document: 0 };
-  #lowerBounds: string[] = [];
   #terms: TermCounter;
   readonly #uniqueKeys: UniqueKeys;
 
@@ -83,25 +74,23 @@ export class Container {
     this.#terms = compileIndexingPolicy(definition.indexingPolicy);
     this.reader = new ItemReader(this.keys, this.#terms);
     this.#uniqueKeys = new UniqueKeys(definition);
+    this.table = new RangeTable(host, definition.partitionKey.version, throughput.maximum);
   }
 
   /** Creates the partitions that the throughput asks for. */
   createRanges(): void {
-    const ranges = partitionKeyRangesFor(
-      initialPartitions(this.throughput),
-      this.definition.partitionKey.version,
-    );
-    this.#setRanges(
-      ranges.map((range) => {
-        const id = String(this.nextRangeId++);
-        return new PhysicalPartition({ ...range, id, parents: [], log: this.#host.createLog(id) });
-      }),
-    );
+    const { version } = this.definition.partitionKey;
+    this.table.create(partitionKeyRangesFor(initialPartitions(this.throughput), version));
+  }
+
+  /** In the order of their ranges, contiguous. */
+  get ranges(): readonly PhysicalPartition[] {
+    return this.table.all;
   }
 
   /** Takes over partitions from disk and reads their logs. */
-  restoreRanges(ranges: PhysicalPartition[]): void {
-    this.#setRanges(ranges);
+  restoreRanges(ranges: readonly PhysicalPartition[]): void {
+    this.table.replace(ranges);
     for (const range of ranges) {
       range.log.replay((head, key, body) => {
         this.#counters.sequence = Math.max(this.#counters.sequence, head.sequence);
@@ -160,14 +149,7 @@ export class Container {
 
   /** Where a key is stored now. */
   rangeOf({ epk }: Pick<PartitionKey, 'epk'>): PhysicalPartition {
-    return this.ranges[findRange(this.#lowerBounds, epk)] as PhysicalPartition;
-  }
-
-  /** @throws WireError 410 when the range was split or never existed */
-  rangeById(id: string): PhysicalPartition {
-    const range = this.ranges.find((candidate) => candidate.id === id);
-    if (range === undefined) throw rangeGone();
-    return range;
+    return this.table.of(epk);
   }
 
   /** The item as a read sees it now; an expired one is deleted on the way. */
@@ -273,7 +255,7 @@ export class Container {
   /** Makes everything stored in a range durable, and tidies up behind it. */
   commit(range: PhysicalPartition): void {
     range.log.commit();
-    range.tidy(this.#retainSince(), () => this.#compact(range));
+    range.tidy(this.#retainSince(), () => this.table.compact(range, this.#counters));
   }
 
   /**
@@ -284,37 +266,13 @@ export class Container {
    * @throws WireError 404 when there is no such range
    */
   split(rangeId: string): [string, string] {
-    const parent = this.ranges.find((range) => range.id === rangeId);
-    if (parent === undefined) throw notFound();
-    const middle = midpointOf(parent, this.definition.partitionKey.version);
-    if (middle === undefined) throw badRequest(`Range ${rangeId} is too narrow to split`);
-    const bounds = [
-      [parent.minInclusive, middle],
-      [middle, parent.maxExclusive],
-    ] as const;
-    const children = bounds.map(([minInclusive, maxExclusive]) => {
-      const id = String(this.nextRangeId++);
-      const parents = [...parent.parents, parent.id];
-      return new PhysicalPartition({
-        id,
-        minInclusive,
-        maxExclusive,
-        parents,
-        log: this.#host.createLog(id),
-      });
-    }) as [PhysicalPartition, PhysicalPartition];
-    for (const child of children) takeOver(child, parent, this.#counters);
-    this.retired.set(parent.id, { minInclusive: parent.minInclusive, maxExclusive: parent.maxExclusive });
-    this.#setRanges(this.ranges.flatMap((range) => (range === parent ? children : [range])));
-    this.#host.save();
-    parent.log.remove();
-    return [children[0].id, children[1].id];
+    return this.table.split(rangeId, this.#counters);
   }
 
   /** Changes the throughput; the caller splits up to {@link missingPartitions} when it may. */
   provision(throughput: Throughput): void {
     this.throughput = throughput;
-    this.#shareBudget();
+    this.table.share(throughput.maximum);
     this.#host.save();
   }
 
@@ -335,7 +293,7 @@ export class Container {
 
   remove(): void {
     for (const range of this.ranges) range.log.remove();
-    this.ranges = [];
+    this.table.replace([]);
   }
 
   #headOf(
@@ -396,23 +354,6 @@ export class Container {
     const { changeFeedPolicy } = this.definition;
     if (changeFeedPolicy === undefined) return Number.POSITIVE_INFINITY;
     return this.#host.now() / 1000 - changeFeedPolicy.retentionDuration * 60;
-  }
-
-  #compact(range: PhysicalPartition): void {
-    const old = range.log;
-    range.rewrite(this.#host.createLog(range.id), this.#counters);
-    this.#host.save();
-    old.remove();
-  }
-
-  #setRanges(ranges: PhysicalPartition[]): void {
-    this.ranges = ranges;
-    this.#lowerBounds = ranges.map((range) => range.minInclusive);
-    this.#shareBudget();
-  }
-
-  #shareBudget(): void {
-    for (const range of this.ranges) range.budget.limit = this.throughput.maximum / this.ranges.length;
   }
 }
 

@@ -76,7 +76,7 @@ export function batchRoute(context: ItemContext, entry: ContainerEntry, request:
   if (rangeId === undefined && wireKey === undefined)
     throw badRequest('A batch request needs a partition key or a partition key range id');
   const key = rangeId === undefined ? container.keyFrom(wireKey as string) : undefined;
-  const range = key === undefined ? container.rangeById(rangeId as string) : container.rangeOf(key);
+  const range = key === undefined ? container.table.byId(rangeId as string) : container.rangeOf(key);
   const batch = {
     container,
     range,

@@ -71,7 +71,7 @@ export function containerRoute(context: MetadataContext, request: WireRequest): 
 /** `/dbs/{id}/colls/{id}/pkranges`. Some clients poll it as a feed and go on until they are told that nothing changed. */
 export function rangesRoute(entry: ContainerEntry, request: WireRequest): WireReply {
   const { container } = entry;
-  const etag = `"${container.nextRangeId}-${container.ranges.length}"`;
+  const etag = `"${container.table.nextId}-${container.ranges.length}"`;
   if (header(request, 'if-none-match') === etag) return reply(304, undefined, { etag });
   const bodies = container.ranges.map((range) => rangeBody(entry, range));
   return feed(container.rid, 'PartitionKeyRanges', bodies, { etag });

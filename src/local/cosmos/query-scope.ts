@@ -40,8 +40,8 @@ export function scopeOf(container: Container, request: WireRequest, strict: bool
   const min = header(request, 'x-ms-start-epk');
   const max = header(request, 'x-ms-end-epk');
   if (rangeId === undefined) return within(min ?? '', max ?? 'FF', container.ranges);
-  const retired = container.retired.get(rangeId);
-  if (retired === undefined || strict) return within(min ?? '', max ?? 'FF', [container.rangeById(rangeId)]);
+  const retired = container.table.retired.get(rangeId);
+  if (retired === undefined || strict) return within(min ?? '', max ?? 'FF', [container.table.byId(rangeId)]);
   return within(min ?? retired.minInclusive, max ?? retired.maxExclusive, container.ranges);
 }
 
