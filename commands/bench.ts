@@ -13,7 +13,7 @@ import { type BenchPlan, planOf, scenarioOf } from './bench-plan.ts';
 import { type BenchSetting, runLoad } from './bench-run.ts';
 import { searchLines, searchMax } from './bench-search.ts';
 import { sheetOf } from './prices-option.ts';
-import { publishReport } from './report-output.ts';
+import { checkOutputs, publishReport } from './report-output.ts';
 
 export const command = defineCommand({
   description: [
@@ -45,6 +45,7 @@ async function bench(values: BenchValues, context: CommandContext): Promise<Exit
   const { terminal, clock, signal } = context;
   const scenario = await scenarioOf(values.scenario, context);
   const withCache = values.cache ?? scenario?.cache ?? true;
+  await checkOutputs(values.output, context.cwd);
   const prices = await sheetOf(values.prices, context.cwd);
   const targets = await context.targets(
     withCache ? ['eventHubs', 'cosmos', 'redis'] : ['eventHubs', 'cosmos'],

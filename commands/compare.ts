@@ -14,8 +14,14 @@ export const command = defineCommand({
   examples: [
     'cosmos-pipe compare main.json pr.json',
     'cosmos-pipe compare main-1.json main-2.json main-3.json pr.json --max-regression 20%',
+    'cosmos-pipe compare main-1.json main-2.json pr-1.json pr-2.json --current 2',
   ],
   options: {
+    current: opt.integer({
+      flags: '--current <n>',
+      description: 'how many of the reports, the last ones, are held against the others, by their medians',
+      fallback: '1',
+    }),
     maxRegression: opt.custom((text) => parseShare(text, Number.POSITIVE_INFINITY), {
       flags: '--max-regression <share>',
       description: 'largest change for the worse that passes',
@@ -25,15 +31,18 @@ export const command = defineCommand({
   async run(values, { operands, terminal, cwd }): Promise<ExitCode> {
     if (operands.length < 2)
       throw usageError('two reports are needed', 'for example: cosmos-pipe compare main.json pr.json');
+    if (values.current < 1 || values.current >= operands.length)
+      throw usageError(
+        `--current ${values.current} leaves no baseline of ${operands.length} reports`,
+        'name the baselines first: cosmos-pipe compare main-1.json main-2.json pr-1.json pr-2.json --current 2',
+      );
     const { readReport } = await import('../src/report/read.ts');
     const reports = await Promise.all(operands.map((path) => readReport(resolve(cwd, path))));
-    const current = reports.pop();
-    if (current === undefined) throw new Error('two reports were read');
-    const comparison = compareReports(reports, current, values.maxRegression);
-    const names = [
-      reports.length === 1 ? basename(operands[0] as string) : `median of ${reports.length}`,
-      basename(operands.at(-1) as string),
-    ];
+    const currents = reports.splice(-values.current);
+    const comparison = compareReports(reports, currents, values.maxRegression);
+    const nameOf = (side: readonly unknown[], path: string | undefined): string =>
+      side.length === 1 ? basename(path ?? '') : `median of ${side.length}`;
+    const names = [nameOf(reports, operands[0]), nameOf(currents, operands.at(-1))];
     terminal.result(comparison, renderComparison(comparison, names));
     return comparison.ok ? ExitCode.Ok : ExitCode.ThresholdsCrossed;
   },

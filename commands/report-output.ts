@@ -1,5 +1,6 @@
-import { appendFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { constants } from 'node:fs';
+import { access, appendFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import type { CommandContext } from '../src/cli/command.ts';
 import { opt } from '../src/cli/options.ts';
 import { renderMarkdown } from '../src/report/markdown.ts';
@@ -7,7 +8,7 @@ import { checkOutput, REPORT_EXTENSIONS, writeReport } from '../src/report/rende
 import type { RunReport } from '../src/report/run-report.ts';
 import { anomalySummary, renderText, thresholdActual } from '../src/report/text.ts';
 import { parseThreshold } from '../src/report/thresholds.ts';
-import { ExitCode } from '../src/util/errors.ts';
+import { ExitCode, PipeError } from '../src/util/errors.ts';
 
 const verdict = { group: 'Verdict:' } as const;
 
@@ -27,8 +28,21 @@ export const reportOptions = {
   }),
 } as const;
 
+/** Throws PipeError E_CONFIG for a file that could not be written: before a run, and not after an hour of it. */
+export async function checkOutputs(outputs: readonly string[], cwd: string): Promise<void> {
+  for (const path of outputs) {
+    const folder = dirname(resolve(cwd, path));
+    await access(folder, constants.W_OK).catch((error: Error) => {
+      throw new PipeError('E_CONFIG', `cannot write ${path} (${error.message})`, {
+        hint: `make the folder first: mkdir -p ${folder}`,
+        cause: error,
+      });
+    });
+  }
+}
+
 /**
- * Writes the files, prints the report, and in GitHub Actions adds it to the step summary with an annotation for each
+ * Prints the report, writes the files, and in GitHub Actions adds it to the step summary with an annotation for each
  * broken promise. Returns the exit code: 4 for anything lost, duplicated, out of order, late or corrupted, else 99 for a
  * crossed threshold.
  */
@@ -37,10 +51,13 @@ export async function publishReport(
   outputs: readonly string[],
   { cwd, env, terminal }: CommandContext,
 ): Promise<ExitCode> {
-  for (const path of outputs) await writeReport(report, resolve(cwd, path));
   const text = renderText(report, (style, part) => terminal.paint(style, part, terminal.streams.stdout));
+  // First of all, so that a full disk loses a file and not the result.
   terminal.result(report, `\n${text}`);
-  for (const path of outputs) terminal.note(`  saved ${path}`);
+  for (const path of outputs) {
+    await writeReport(report, resolve(cwd, path));
+    terminal.note(`  saved ${path}`);
+  }
   const summary = env['GITHUB_STEP_SUMMARY'];
   if (summary) await appendFile(summary, renderMarkdown(report));
   if (env['GITHUB_ACTIONS'] === 'true')

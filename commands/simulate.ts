@@ -20,7 +20,7 @@ import { formatKeyDistribution } from '../src/workload/keys.ts';
 import { constant, limitTo, parseShape, parseStages, type Shape, stages } from '../src/workload/shape.ts';
 import { capacityOptions, targetOf } from './capacity-options.ts';
 import { sheetOf } from './prices-option.ts';
-import { publishReport, reportOptions } from './report-output.ts';
+import { checkOutputs, publishReport, reportOptions } from './report-output.ts';
 
 const load = { group: 'Load:' } as const;
 const pipeline = { group: 'Pipeline:' } as const;
@@ -114,6 +114,7 @@ export const command = defineCommand({
   options,
   async run(values, context): Promise<ExitCode> {
     const { terminal, clock, cwd, env, version } = context;
+    await checkOutputs(values.output, cwd);
     const sheet = await sheetOf(values.prices, cwd);
     const { shape, peakPerSecond, text } = scheduleOf(values);
     const target = await targetOf(values, { ratePerSecond: peakPerSecond, maxLagMs: 0 }, cwd);

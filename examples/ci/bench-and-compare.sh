@@ -21,18 +21,20 @@ bench() {
 
 # In turns, so that a machine that gets slower or faster meanwhile favours neither side.
 baselines=''
+currents=''
 round=1
 while [ "$round" -le "$rounds" ]; do
   bench "$base" "base-$round"
   bench "$head" "head-$round"
   baselines="$baselines $reports/base-$round.json"
+  currents="$currents $reports/head-$round.json"
   round=$((round + 1))
 done
 
 "$head/node_modules/.bin/cosmos-pipe" report "$reports/head-$rounds.json" \
   --output "$reports/head.html" --output "$reports/head.xml" > "$reports/head.txt"
 
-# The median of the bases with their noise band against the last run of the head.
+# Medians of both sides, with what the rounds of one side differ by as noise.
 # shellcheck disable=SC2086
-"$head/node_modules/.bin/cosmos-pipe" compare $baselines "$reports/head-$rounds.json" \
+"$head/node_modules/.bin/cosmos-pipe" compare $baselines $currents --current "$rounds" \
   --max-regression "${MAX_REGRESSION:-20%}"

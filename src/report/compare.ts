@@ -1,5 +1,5 @@
 import { formatMetric, formatShare } from './format.ts';
-import { aggregate, metricsOf } from './metrics.ts';
+import { aggregate, type Metric, metricsOf } from './metrics.ts';
 import type { RunReport } from './run-report.ts';
 import { formatTable } from './table.ts';
 
@@ -30,12 +30,12 @@ interface ComparedMetric {
   readonly metric: string;
   readonly aggregation: string;
   readonly unit: string;
-  /** Median of the baselines. */
+  /** Medians of each side. */
   readonly baseline: number;
   readonly current: number;
   /** Relative change, absent where the baseline is 0. */
   readonly change?: number;
-  /** Half the spread of the baselines relative to their median; 0 with a single one. */
+  /** Half the spread of the side that differs most among itself, relative to the baseline; 0 with one report each. */
   readonly noise: number;
   readonly verdict: ComparisonVerdict;
 }
@@ -48,33 +48,38 @@ export interface Comparison {
   readonly doubts: readonly string[];
 }
 
+/** A single slowest event is shown and decides nothing: it differs by more than any limit from run to run. */
+const SHOWN_ONLY = 'max';
+/** Of all requests: so few refusals are nothing, even where there were none before. */
+const FEW_THROTTLED = 0.001;
+
 /**
- * Holds a report against one or several baselines of the same scenario. A metric is worse when it moved in its bad
- * direction by more than `maxRegression` (0.1 = 10 %) and by more than the baselines differ among themselves; anything
- * lost, duplicated, reordered or corrupted that the baseline did not have is always worse.
+ * Holds reports against baselines of the same scenario, median against median. A metric is worse when it moved in its bad
+ * direction by more than `maxRegression` (0.1 = 10 %) and by more than the reports of one side differ among themselves;
+ * anything lost, duplicated, reordered or corrupted that the baseline did not have is always worse.
  */
 export function compareReports(
   baselines: readonly RunReport[],
-  current: RunReport,
+  currents: readonly RunReport[],
   maxRegression: number,
 ): Comparison {
   const before = baselines.map(metricsOf);
-  const after = metricsOf(current);
+  const after = currents.map(metricsOf);
   const metrics: ComparedMetric[] = [];
   for (const [name, aggregation] of COMPARED) {
-    const metric = after.get(name);
-    const value = metric && aggregate(metric, aggregation);
-    const values = before.flatMap((report) => {
-      const old = report.get(name);
-      const oldValue = old && aggregate(old, aggregation);
-      return oldValue === undefined ? [] : [oldValue];
-    });
-    if (metric === undefined || value === undefined || values.length === 0) continue;
-    const baseline = median(values);
-    const noise = baseline === 0 ? 0 : (Math.max(...values) - Math.min(...values)) / 2 / baseline;
+    const metric = after[0]?.get(name);
+    const old = valuesOf(before, name, aggregation);
+    const values = valuesOf(after, name, aggregation);
+    if (metric === undefined || values.length === 0 || old.length === 0) continue;
+    const baseline = median(old);
+    const value = median(values);
+    const noise = baseline === 0 ? 0 : Math.max(spread(old), spread(values)) / 2 / baseline;
     const change = baseline === 0 ? undefined : (value - baseline) / baseline;
-    const badness = metric.better === 'lower' ? value - baseline : baseline - value;
-    const limit = metric.unit === 'events' ? 0 : Math.max(maxRegression, noise) * baseline;
+    const badness =
+      aggregation === SHOWN_ONLY ? 0 : metric.better === 'lower' ? value - baseline : baseline - value;
+    const allowed = Math.max(maxRegression, noise) * baseline;
+    const limit =
+      name === 'throttled' ? Math.max(allowed, FEW_THROTTLED) : metric.unit === 'events' ? 0 : allowed;
     metrics.push({
       metric: name,
       aggregation,
@@ -90,7 +95,7 @@ export function compareReports(
     ok: metrics.every(({ verdict }) => verdict !== 'worse'),
     maxRegression,
     metrics,
-    doubts: doubtsAbout(baselines, current),
+    doubts: doubtsAbout(baselines, currents),
   };
 }
 
@@ -107,7 +112,9 @@ export function renderComparison(comparison: Comparison, names: readonly string[
     formatMetric(current, unit as never, aggregation),
     change === undefined ? '' : `${change >= 0 ? '+' : ''}${formatShare(change)}`,
     noise === 0 ? '' : `± ${formatShare(noise)}`,
-    verdict === 'worse' ? `${marks[verdict]}, limit ${formatShare(maxRegression)}` : marks[verdict],
+    verdict === 'worse'
+      ? `${marks[verdict]}, limit ${formatShare(Math.max(maxRegression, noise))}`
+      : marks[verdict],
   ]);
   return [
     ...doubts.map((doubt) => `  ! ${doubt}`),
@@ -118,16 +125,32 @@ export function renderComparison(comparison: Comparison, names: readonly string[
   ].join('\n');
 }
 
-function doubtsAbout(baselines: readonly RunReport[], current: RunReport): string[] {
+function doubtsAbout(baselines: readonly RunReport[], currents: readonly RunReport[]): string[] {
   const doubts: string[] = [];
-  if (!current.valid) doubts.push('the current report says that it is not trustworthy');
+  if (currents.some(({ valid }) => !valid)) doubts.push('a current report says that it is not trustworthy');
   if (baselines.some(({ valid }) => !valid)) doubts.push('a baseline says that it is not trustworthy');
-  if (baselines.some(({ title }) => title !== current.title))
-    doubts.push('the reports are of different loads');
-  const machine = ({ environment }: RunReport): string => `${environment.cpuModel} x${environment.cpuCount}`;
-  if (baselines.some((baseline) => machine(baseline) !== machine(current)))
+  const differs = (of: (report: RunReport) => string): boolean =>
+    new Set([...baselines, ...currents].map(of)).size > 1;
+  if (differs(({ title }) => title)) doubts.push('the reports are of different loads');
+  if (differs(({ environment }) => `${environment.cpuModel} x${environment.cpuCount}`))
     doubts.push('the reports are of different machines');
   return doubts;
+}
+
+function valuesOf(
+  reports: readonly ReadonlyMap<string, Metric>[],
+  name: string,
+  aggregation: string,
+): number[] {
+  return reports.flatMap((report) => {
+    const metric = report.get(name);
+    const value = metric && aggregate(metric, aggregation);
+    return value === undefined ? [] : [value];
+  });
+}
+
+function spread(values: readonly number[]): number {
+  return Math.max(...values) - Math.min(...values);
 }
 
 function median(values: readonly number[]): number {

@@ -55,6 +55,15 @@ describe('report', () => {
     }
   });
 
+  it('prints the report although a file cannot be written, and finds that out before a run', async () => {
+    const late = await run('report', 'good.json', '-o', 'nowhere/report.md');
+    expect(late).toMatchObject({ code: 2 });
+    expect(late.stdout).toContain('RESULTS');
+    const early = await run('simulate', '--duration', '10s', '-o', 'nowhere/report.md');
+    expect(early).toMatchObject({ code: 2, stdout: '' });
+    expect(early.stderr).toContain('cannot write nowhere/report.md');
+  });
+
   it('prices a saved run by a sheet, and the shards of one together', async () => {
     writeFileSync(
       join(folder, 'dear.yaml'),

@@ -57,20 +57,48 @@ describe('comparing', () => {
     comparison.metrics.find(({ aggregation, metric }) => metric === 'e2e_latency' && aggregation === 'p(99)');
 
   it('finds nothing between equal reports', () => {
-    const comparison = compareReports([sampleReport()], sampleReport(), 0.1);
+    const comparison = compareReports([sampleReport()], [sampleReport()], 0.1);
     expect(comparison).toMatchObject({ ok: true, doubts: [] });
     expect(comparison.metrics.every(({ verdict }) => verdict === 'same')).toBe(true);
   });
 
   it('fails a regression beyond the limit and passes one within it', () => {
-    expect(e2e(compareReports([withLatency(50)], withLatency(60), 0.1))).toMatchObject({ verdict: 'worse' });
-    expect(e2e(compareReports([withLatency(50)], withLatency(60), 0.3))).toMatchObject({ verdict: 'same' });
-    expect(e2e(compareReports([withLatency(60)], withLatency(50), 0.1))).toMatchObject({ verdict: 'better' });
+    expect(e2e(compareReports([withLatency(50)], [withLatency(60)], 0.1))).toMatchObject({
+      verdict: 'worse',
+    });
+    expect(e2e(compareReports([withLatency(50)], [withLatency(60)], 0.3))).toMatchObject({ verdict: 'same' });
+    expect(e2e(compareReports([withLatency(60)], [withLatency(50)], 0.1))).toMatchObject({
+      verdict: 'better',
+    });
+  });
+
+  it('holds medians of both sides against each other, and takes what either side differs by for noise', () => {
+    const currents = [withLatency(70), withLatency(58), withLatency(59)];
+    const compared = e2e(compareReports([withLatency(50), withLatency(51)], currents, 0.1));
+    expect(compared).toMatchObject({ verdict: 'worse' });
+    const wild = [withLatency(58), withLatency(59), withLatency(90)];
+    expect(e2e(compareReports([withLatency(50), withLatency(51)], wild, 0.1))).toMatchObject({
+      verdict: 'same',
+    });
+  });
+
+  it('is not upset by the slowest event alone, nor by the first request that is refused', () => {
+    const base = sampleReport();
+    const { endToEnd, ru } = base;
+    if (endToEnd === undefined || ru === undefined) throw new Error('the sample has both');
+    const slower = {
+      ...base,
+      endToEnd: { ...endToEnd, maxMs: endToEnd.maxMs * 3 },
+      ru: { ...ru, throttled: 5 },
+    };
+    expect(compareReports([base], [slower], 0.1)).toMatchObject({ ok: true });
+    const refused = { ...base, ru: { ...ru, throttled: 50 } };
+    expect(compareReports([base], [refused], 0.1)).toMatchObject({ ok: false });
   });
 
   it('takes the spread of several baselines for noise', () => {
     const baselines = [withLatency(40), withLatency(50), withLatency(60)];
-    const compared = e2e(compareReports(baselines, withLatency(58), 0.1));
+    const compared = e2e(compareReports(baselines, [withLatency(58)], 0.1));
     expect(compared?.noise).toBeCloseTo(0.2, 1);
     expect(compared).toMatchObject({ verdict: 'same' });
   });
@@ -80,13 +108,13 @@ describe('comparing', () => {
     const { verdict } = clean;
     if (verdict === undefined) throw new Error('the sample has a verdict');
     const none = { ...clean, verdict: { ...verdict, totals: { ...verdict.totals, lost: 0 } } };
-    expect(compareReports([none], clean, 10).ok).toBe(false);
+    expect(compareReports([none], [clean], 10).ok).toBe(false);
   });
 
   it('says when apples are compared with oranges', () => {
     const other = sampleReport({ title: 'another load', valid: false });
-    expect(compareReports([sampleReport()], other, 0.1).doubts).toEqual([
-      'the current report says that it is not trustworthy',
+    expect(compareReports([sampleReport()], [other], 0.1).doubts).toEqual([
+      'a current report says that it is not trustworthy',
       'the reports are of different loads',
     ]);
   });
