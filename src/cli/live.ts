@@ -3,10 +3,13 @@ import type { Terminal } from './terminal.ts';
 
 const REDRAW_MS = 200;
 const HEARTBEAT_MS = 10_000;
-/** Without cursor and line wrap: a line that is too long is cut by the terminal instead of moving the block. */
+/** Without cursor and line wrap: a line that wrapped after a resize would move the block. */
 const BEGIN = '\u001b[?25l\u001b[?7l';
 const END = '\u001b[?7h\u001b[?25h';
 const ERASE_DOWN = '\u001b[0J';
+
+/** Colour and the like: takes no column. */
+const CONTROL = new RegExp('(\u001b\\[[\\d;]*m)');
 
 export interface LiveView {
   /** Draws the last state once more and leaves it on the screen. */
@@ -47,7 +50,11 @@ export function startLiveView(terminal: Terminal, options: LiveViewOptions): Liv
   let drawn = 0;
   const draw = (): void => {
     const rows = Math.max(1, (stderr.rows ?? 24) - 1);
-    const lines = options.frame().slice(0, rows);
+    const columns = stderr.columns ?? 80;
+    const lines = options
+      .frame()
+      .slice(0, rows)
+      .map((line) => cutLine(line, columns));
     const up = drawn === 0 ? '' : `\u001b[${drawn}A\r`;
     stderr.write(`${up}${ERASE_DOWN}${lines.join('\n')}\n`);
     drawn = lines.length;
@@ -62,4 +69,21 @@ export function startLiveView(terminal: Terminal, options: LiveViewOptions): Liv
       stderr.write(END);
     },
   };
+}
+
+/** At most `columns` characters wide, with the colours that it has. */
+function cutLine(line: string, columns: number): string {
+  const parts = line.split(CONTROL);
+  const width = parts.reduce((sum, part, index) => sum + (index % 2 === 0 ? [...part].length : 0), 0);
+  if (width <= columns) return line;
+  let left = columns - 1;
+  return parts
+    .map((part, index) => {
+      if (index % 2 === 1) return part;
+      const shown = [...part].slice(0, left);
+      const ends = left > 0 && shown.length === left;
+      left -= shown.length;
+      return shown.join('') + (ends ? '\u2026' : '');
+    })
+    .join('');
 }

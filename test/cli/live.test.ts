@@ -49,6 +49,22 @@ it('draws no more lines than the terminal has, or the block would creep upwards'
   expect(written[1]).toBe('\u001b[0J1\n2\n');
 });
 
+it('cuts a line that is wider than the terminal, whatever its colours', () => {
+  const { terminal: tty, written } = terminal({ isTTY: true, columns: 6, rows: 24 });
+  const view = startLiveView(tty, {
+    frame: () => ['123456', '1234567', 'a\u001b[32mbcdefgh\u001b[39mi'],
+    heartbeat: () => '',
+    clock: createVirtualClock(),
+  });
+  view.stop();
+  expect(written[1]?.split('\n')).toEqual([
+    '\u001b[0J123456',
+    '12345\u2026',
+    'a\u001b[32mbcde\u2026\u001b[39m',
+    '',
+  ]);
+});
+
 it.each([
   ['a pipe', { isTTY: false }],
   ['a terminal of zero columns', { isTTY: true, columns: 0 }],
