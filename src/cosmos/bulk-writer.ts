@@ -17,9 +17,11 @@ export interface BulkWriterOptions {
   readonly ru?: RuRecorder;
   /**
    * A batch leaves when it is full or this long after its first operation, default 20. Up to five times as long while the
-   * event loop is busy and twenty times while it is saturated, because fewer and fuller requests are what lets it catch up.
+   * event loop is busy, because fewer and fuller requests are what lets it keep up.
    */
   readonly maxWaitMs?: number;
+  /** Says that operations are late already: while the event loop is saturated, up to twenty times `maxWaitMs` then. */
+  readonly isBehind?: () => boolean;
   /** `write` holds its caller back beyond this, default 64 MiB. */
   readonly maxBufferedBytes?: number;
   /** Request units per second to stay within; a fraction is of what is provisioned (of the maximum with autoscale). */
@@ -56,7 +58,7 @@ export async function createBulkWriter(options: BulkWriterOptions): Promise<Bulk
     clock,
     random: seededRandom(clock.epochMicros()),
     maxWaitMs: options.maxWaitMs ?? 20,
-    patience: eventLoopPatience(),
+    patience: eventLoopPatience(options.isBehind),
     maxBufferedBytes: options.maxBufferedBytes ?? 64 * 1024 * 1024,
     maxOperations: MAX_OPERATIONS,
     maxRequestBytes: MAX_REQUEST_BYTES,
@@ -122,12 +124,12 @@ async function budgetOf(
 
 /** From this share of busy time on the event loop keeps up better by doing less per operation than by being prompt. */
 const BUSY = 0.75;
-/** From this share on it does not keep up: operations queue anyway, so that waiting for full requests costs no time. */
+/** From this share on it does not keep up: late operations queue anyway, so that waiting for full requests costs no time. */
 const SATURATED = 0.95;
-const PATIENCE = { busy: 5, most: 20 } as const;
+const PATIENCE = { busy: 5, late: 20 } as const;
 
 /** 1 while the event loop has idle time, more as it has less. Looked at every 100 ms at most. */
-function eventLoopPatience(): () => number {
+function eventLoopPatience(isBehind: () => boolean = () => false): () => number {
   let before = performance.eventLoopUtilization();
   let lookedAt = performance.now();
   let factor = 1;
@@ -136,16 +138,15 @@ function eventLoopPatience(): () => number {
     if (now - lookedAt < 100) return factor;
     lookedAt = now;
     const current = performance.eventLoopUtilization();
-    factor = patienceAt(performance.eventLoopUtilization(current, before).utilization);
+    factor = patienceAt(performance.eventLoopUtilization(current, before).utilization, isBehind());
     before = current;
     return factor;
   };
 }
 
 /** How many times `maxWaitMs` an operation may wait at this utilization of the event loop, 0 to 1. */
-export function patienceAt(utilization: number): number {
+export function patienceAt(utilization: number, isBehind: boolean): number {
   const share = (from: number, to: number) => Math.min(1, Math.max(0, (utilization - from) / (to - from)));
-  return (
-    1 + (PATIENCE.busy - 1) * share(BUSY, SATURATED) + (PATIENCE.most - PATIENCE.busy) * share(SATURATED, 1)
-  );
+  const busy = 1 + (PATIENCE.busy - 1) * share(BUSY, SATURATED);
+  return isBehind ? busy + (PATIENCE.late - PATIENCE.busy) * share(SATURATED, 1) : busy;
 }

@@ -50,6 +50,8 @@ export interface PartitionEnvironment {
   readonly onPage?: ((partitionId: string, events: readonly ReceivedEvent[]) => () => void) | undefined;
 }
 
+/** A partition whose events are older than this when they are received is behind, and for this long after the last of them. */
+const BEHIND_MS = 1_000;
 /** Two checkpoints of one partition are at least this far apart, however fast events come. */
 const MIN_CHECKPOINT_GAP_MS = 250;
 
@@ -65,6 +67,7 @@ export class IngestPartition {
   readonly #environment: PartitionEnvironment;
   readonly #tracker = new CheckpointTracker();
   #lastReceived: number | undefined;
+  #behindUntil = Number.NEGATIVE_INFINITY;
   #unanswered = 0;
   #state: 'open' | 'closing' = 'open';
   #page: Promise<void> = Promise.resolve();
@@ -93,6 +96,11 @@ export class IngestPartition {
     return this.#lastReceived;
   }
 
+  /** Receives events long after Event Hubs accepted them. */
+  get isBehind(): boolean {
+    return this.#environment.clock.now() < this.#behindUntil;
+  }
+
   /** Events received whose position the checkpoint may not pass yet. */
   get unsettled(): number {
     return this.#tracker.size;
@@ -107,6 +115,9 @@ export class IngestPartition {
   page(events: readonly ReceivedEvent[]): Promise<void> {
     const finished = this.#environment.onPage?.(this.partitionId, events);
     const last = events.at(-1);
+    const { clock } = this.#environment;
+    if (last !== undefined && clock.epochMicros() / 1000 - last.enqueuedMs > BEHIND_MS)
+      this.#behindUntil = clock.now() + BEHIND_MS;
     if (finished !== undefined && last !== undefined)
       this.#openPages.push({ lastSequenceNumber: last.sequenceNumber, finished });
     this.#page = this.#takePage(events);

@@ -58,6 +58,7 @@ export class Session {
       ru: options.ru,
       clock: options.clock,
       signal: this.#giveUp.signal,
+      isBehind: () => [...this.#partitions.values()].some((partition) => partition.isBehind),
     });
     const environment = this.#environment(writer);
     const processor = startProcessor({

@@ -23,6 +23,8 @@ export interface WriterHooks extends WriterLimits {
   readonly clock: Clock;
   /** Aborted when what is not on the wire yet must fail at once. */
   readonly signal: AbortSignal;
+  /** Events come late already, so that full requests matter more than prompt ones. */
+  readonly isBehind?: () => boolean;
 }
 
 /** The container that events go to, as `ingest` needs it. */
