@@ -23,7 +23,7 @@ export type { IngestOptions, IngestProgress, IngestResult } from './pipeline/ing
 export { type LedgerFile, openLedgerFile, readLedgers } from './pipeline/ledger-file.ts';
 export { type ProduceOptions, type ProduceResult, produce } from './pipeline/produce.ts';
 export type { Anomaly, Verdict } from './pipeline/verify.ts';
-export { type VerifyOptions, verifyPipeline } from './pipeline/verify-run.ts';
+export { type Verification, type VerifyOptions, verifyPipeline } from './pipeline/verify-run.ts';
 export { readReport } from './report/read.ts';
 export { writeReport } from './report/render.ts';
 export type { RunReport } from './report/run-report.ts';
