@@ -1,4 +1,5 @@
 import type { Terminal } from '../src/cli/terminal.ts';
+import { totalLag } from '../src/pipeline/ingest-progress.ts';
 import type { IngestProgress, IngestResult } from '../src/pipeline/ingest-types.ts';
 import type { Clock } from '../src/util/clock.ts';
 
@@ -33,7 +34,7 @@ export function ingestLog(terminal: Terminal, format: 'text' | 'json', clock: Cl
       if (now - loggedAt < PROGRESS_EVERY_MS && phase === 'running') return;
       loggedAt = now;
       const { buffered, inFlight } = writer;
-      const lagEvents = partitions.reduce((sum, partition) => sum + (partition.lagEvents ?? 0), 0);
+      const lagEvents = totalLag(partitions);
       terminal.log('info', phase, { elapsedMs, ...totals, buffered, inFlight, lagEvents, partitions });
     },
     ended: ({ partitions, ...counts }) => terminal.log('info', 'ended', { ...counts, partitions }),

@@ -1,4 +1,5 @@
 import type { HistogramSummary } from '../src/metrics/histogram.ts';
+import { totalLag } from '../src/pipeline/ingest-progress.ts';
 import type { IngestProgress, IngestResult } from '../src/pipeline/ingest-types.ts';
 import { formatCount, formatFigure } from '../src/report/format.ts';
 import { formatTable } from '../src/report/table.ts';
@@ -79,9 +80,9 @@ export function progressLines(progress: IngestProgress, rates: ProgressRates, la
 /** One line for logs: `00:20 stored 4,998/s, 149,959 in all, lag 52, 31,437 RU/s`. */
 export function heartbeatLine(progress: IngestProgress, rates: ProgressRates): string {
   const { elapsedMs, partitions, phase, totals } = progress;
-  const lag = partitions.reduce((sum, partition) => sum + (partition.lagEvents ?? 0), 0);
+  const lag = totalLag(partitions);
   const owned = partitions.filter((partition) => partition.owner !== undefined).length;
-  return `${formatDurationMs(elapsedMs)} ${phase}: ${formatCount(rates.storedPerSecond)}/s, ${formatCount(totals.stored)} stored, lag ${formatCount(lag)} in ${owned} partitions, ${formatCount(rates.ruPerSecond)} RU/s, ${formatCount(totals.deadLettered)} dead-lettered`;
+  return `${formatDurationMs(elapsedMs)} ${phase}: ${formatCount(rates.storedPerSecond)}/s, ${formatCount(totals.stored)} stored, lag ${lag === undefined ? 'unknown' : formatCount(lag)} in ${owned} partitions, ${formatCount(rates.ruPerSecond)} RU/s, ${formatCount(totals.deadLettered)} dead-lettered`;
 }
 
 /** `p50 11ms  p99 47ms`. */

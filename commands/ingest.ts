@@ -4,6 +4,7 @@ import { startLiveView } from '../src/cli/live.ts';
 import { cosmosOptions, eventHubsOptions, opt, untilIdleOption } from '../src/cli/options.ts';
 import type { CosmosTarget, EventHubsTarget } from '../src/config/targets.ts';
 import { parseRuBudget } from '../src/cosmos/writer/ru-budget.ts';
+import { DEFAULT_OWNERSHIP_EXPIRY_MS, DEFAULT_REBALANCE_MS } from '../src/eventhubs/processor-balance.ts';
 import { parseStartFrom } from '../src/eventhubs/processor-position.ts';
 import { createRuRecorder } from '../src/metrics/ru-recorder.ts';
 import { createStageRecorder } from '../src/metrics/stage-recorder.ts';
@@ -15,6 +16,7 @@ import {
 } from '../src/pipeline/dead-letter-open.ts';
 import { replayDeadLetters } from '../src/pipeline/dead-letter-replay.ts';
 import { startHealthServer } from '../src/pipeline/health.ts';
+import { openWhenReachable } from '../src/pipeline/ingest-connect.ts';
 import { openIngestStore } from '../src/pipeline/ingest-store.ts';
 import type { IngestOptions, IngestProgress } from '../src/pipeline/ingest-types.ts';
 import { ingestWithWorkers } from '../src/pipeline/ingest-workers.ts';
@@ -22,6 +24,7 @@ import type { MappingOptions } from '../src/pipeline/mapping.ts';
 import { startTelemetry } from '../src/pipeline/telemetry.ts';
 import { formatCount } from '../src/report/format.ts';
 import { formatTable } from '../src/report/table.ts';
+import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode, usageError } from '../src/util/errors.ts';
 import { seededRandom } from '../src/util/random.ts';
 import { ingestLog } from './ingest-log.ts';
@@ -204,6 +207,19 @@ const options = {
     fallback: '1',
     ...operation,
   }),
+  ownershipExpiry: opt.durationMs({
+    flags: '--ownership-expiry <duration>',
+    description:
+      'silence after which other processes take the partitions of this one; the same for all of them',
+    fallback: `${DEFAULT_OWNERSHIP_EXPIRY_MS / 1_000}s`,
+    ...operation,
+  }),
+  connectTimeout: opt.durationMs({
+    flags: '--connect-timeout <duration>',
+    description: 'keep trying at the start while a service cannot be reached',
+    fallback: '10s',
+    ...operation,
+  }),
   owner: opt.text({
     flags: '--owner <name>',
     description: 'name of this process among the owners, unique (default: ingest-<random>)',
@@ -263,10 +279,10 @@ async function runIngest(values: Values, context: CommandContext): Promise<ExitC
     headline(values, eventHubs, cosmos),
   );
 
-  const deadLetter = await openDeadLetter(parseDeadLetterSpec(atHome(values.deadLetter, context)), {
-    cosmos,
-    eventHubs,
-  });
+  const connect = { clock, signal: context.signal, connectMs: values.connectTimeout, onProblem: log.warn };
+  const deadLetter = await openWhenReachable(connect, () =>
+    openDeadLetter(parseDeadLetterSpec(atHome(values.deadLetter, context)), { cosmos, eventHubs }),
+  );
   const health =
     values.healthPort === undefined
       ? undefined
@@ -343,6 +359,11 @@ function ingestOptions(
   const { clock, signal } = context;
   if (values.untilDrained && values.untilIdle !== undefined)
     throw usageError('--until-drained and --until-idle exclude each other', 'pass one of them');
+  if (values.ownershipExpiry <= 2 * DEFAULT_REBALANCE_MS)
+    throw usageError(
+      `--ownership-expiry ${formatDurationMs(values.ownershipExpiry)} is too short`,
+      `ownership is renewed every ${formatDurationMs(DEFAULT_REBALANCE_MS)}: pass more than twice that, for example 15s`,
+    );
   const until = values.untilDrained ? 'drained' : values.untilIdle === undefined ? undefined : 'idle';
   return {
     eventHubs,
@@ -360,6 +381,8 @@ function ingestOptions(
       checkpointIntervalMs: values.checkpointInterval,
       maxWaitMs: values.maxWait,
       maxBufferedBytes: values.maxBuffer,
+      ownershipExpiryMs: values.ownershipExpiry,
+      connectMs: values.connectTimeout,
       ...(values.untilIdle === undefined ? {} : { idleMs: values.untilIdle }),
       ...(values.maxRu === undefined ? {} : { ruBudget: values.maxRu }),
     },

@@ -51,6 +51,9 @@ const NETWORK_CODES = new Set([
   'TimeoutError',
 ]);
 
+/** Answers of a service that cannot serve now: request timeout, a range that is moving, throttled for too long, retry with, 5xx. */
+const OUTAGE_STATUS = new Set([408, 410, 429, 449, 500, 502, 503, 504]);
+
 export interface ErrorContext {
   readonly endpoint: string;
   readonly database: string;
@@ -58,7 +61,7 @@ export interface ErrorContext {
 }
 
 /**
- * The expected failures as one line with a hint: E_UNREACHABLE, E_AUTH, E_NOT_FOUND. Any other error is returned as it
+ * The expected failures as one line with a hint: E_UNREACHABLE (also for answers such as 503), E_AUTH, E_NOT_FOUND. Any other error is returned as it
  * came. For use as `throw toPipeError(error, target)`.
  */
 export function toPipeError(error: unknown, target: ErrorContext): unknown {
@@ -78,6 +81,18 @@ export function toPipeError(error: unknown, target: ErrorContext): unknown {
         ? 'start the local stack with `cosmos-pipe local`'
         : 'check --cosmos-endpoint and the firewall of the account',
     });
+  if (OUTAGE_STATUS.has(statusCode))
+    return new PipeError(
+      'E_UNREACHABLE',
+      `Cosmos DB at ${host} cannot serve requests now (${statusCode} ${redact(message)})`,
+      {
+        cause: error,
+        hint:
+          statusCode === 429
+            ? 'provision more RU/s, or try again when the load is over'
+            : 'try again; see the service health of the account when it lasts',
+      },
+    );
   if (statusCode === 401 || statusCode === 403)
     return new PipeError(
       'E_AUTH',

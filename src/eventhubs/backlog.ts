@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { EventHubConsumerClient } from '@azure/event-hubs';
 import type { CheckpointStore } from './checkpoint-store.ts';
 import type { EventHubsConnection } from './connection.ts';
+import { DEFAULT_OWNERSHIP_EXPIRY_MS } from './processor-balance.ts';
 import type { PartitionState } from './processor-position.ts';
 
 export interface HubState {
@@ -93,7 +94,7 @@ export async function readBacklog(options: {
   readonly nowMs: number;
   readonly expiryMs?: number;
 }): Promise<readonly PartitionBacklog[]> {
-  const { connection, consumerGroup, checkpoints, nowMs, expiryMs = 15_000 } = options;
+  const { connection, consumerGroup, checkpoints, nowMs, expiryMs = DEFAULT_OWNERSHIP_EXPIRY_MS } = options;
   const reader = openHubReader(connection, consumerGroup);
   try {
     const [{ partitions }, stored, owners] = await Promise.all([

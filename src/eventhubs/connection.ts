@@ -113,6 +113,11 @@ const UNREACHABLE_NAMES = new Set([
   'ServiceCommunicationError',
   'ConnectionLostError',
   'OperationTimeoutError',
+  'ServerBusyError',
+  'ServiceUnavailableError',
+  'InternalServerError',
+  'ConnectionForcedError',
+  'DetachForcedError',
 ]);
 
 /** Turns what the SDK throws into one line that names host, hub and cause. Unknown errors come back as they are. */

@@ -1,5 +1,10 @@
 import type { PartitionOwnership } from './checkpoint-store.ts';
 
+/** How often ownership is renewed. */
+export const DEFAULT_REBALANCE_MS = 2_000;
+/** How long a process may be silent before others take its partitions. */
+export const DEFAULT_OWNERSHIP_EXPIRY_MS = 15_000;
+
 export interface BalanceView {
   readonly partitionIds: readonly string[];
   /** What the checkpoint store says. */

@@ -3,7 +3,7 @@ import { formatDurationMs } from '../util/duration.ts';
 import { PipeError } from '../util/errors.ts';
 import type { CheckpointStore, PartitionOwnership } from './checkpoint-store.ts';
 import type { EventHubsConnection } from './connection.ts';
-import { planBalance } from './processor-balance.ts';
+import { DEFAULT_OWNERSHIP_EXPIRY_MS, DEFAULT_REBALANCE_MS, planBalance } from './processor-balance.ts';
 import type { SdkPosition } from './processor-position.ts';
 import { type PartitionReader, type PartitionReaders, partitionReaders } from './processor-readers.ts';
 import type { ReceivedEvent } from './received-event.ts';
@@ -53,8 +53,6 @@ export interface Processor {
   stop(): Promise<void>;
 }
 
-export const DEFAULT_REBALANCE_MS = 2_000;
-export const DEFAULT_OWNERSHIP_EXPIRY_MS = 15_000;
 /** A process that cannot renew stops writing after this share of the expiry; the rest allows for clocks that differ. */
 const TRUSTED_SHARE = 2 / 3;
 const WATCH_MS = 250;

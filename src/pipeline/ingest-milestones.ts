@@ -1,6 +1,7 @@
 import type { GridEvent } from '../eventgrid/event.ts';
 import type { EventPublisher } from '../eventgrid/publisher.ts';
 import type { Clock } from '../util/clock.ts';
+import { totalLag } from './ingest-progress.ts';
 import type { IngestProgress, IngestResult } from './ingest-types.ts';
 
 export interface MilestoneOptions {
@@ -66,7 +67,7 @@ export function ingestMilestones(options: MilestoneOptions): Milestones {
       const figures = {
         ...totals,
         elapsedMs: Math.round(elapsedMs),
-        lagEvents: partitions.reduce((sum, { lagEvents = 0 }) => sum + lagEvents, 0),
+        lagEvents: totalLag(partitions),
       };
       const steps = Math.floor(totals.stored / every);
       if (steps > reached) {

@@ -2,8 +2,8 @@ import { type HubReader, type HubState, openHubReader } from '../eventhubs/backl
 import { type ResettableCheckpointStore, scopedTo } from '../eventhubs/checkpoint-store.ts';
 import { type EventHubsConnection, eventHubsConnection } from '../eventhubs/connection.ts';
 import { type SdkPosition, type StartFrom, sdkPosition } from '../eventhubs/processor-position.ts';
-import { PipeError } from '../util/errors.ts';
 import { openCheckpointStore } from './checkpoint-open.ts';
+import { type ConnectOptions, openWhenReachable } from './ingest-connect.ts';
 import type { IngestTotals } from './ingest-partition.ts';
 import type { IngestStore, openIngestStore } from './ingest-store.ts';
 import type { IngestOptions } from './ingest-types.ts';
@@ -27,32 +27,13 @@ export interface Run {
   close(): Promise<void>;
 }
 
-const RETRY_DELAY_MS = { first: 250, most: 2_000 } as const;
-
-/**
- * Opens both services. One that cannot be reached is tried again for `limits.connectMs`; refused credentials, unknown names
- * and wrong options are told at once.
- */
-export async function openRun(options: IngestOptions, openStore: typeof openIngestStore): Promise<Run> {
-  const { clock, limits = {}, onProblem, signal } = options;
-  const startedAt = clock.now();
-  for (let delayMs: number = RETRY_DELAY_MS.first; ; delayMs = Math.min(delayMs * 2, RETRY_DELAY_MS.most)) {
-    try {
-      return await open(options, openStore);
-    } catch (error) {
-      const elapsedMs = clock.now() - startedAt;
-      const leftMs = (limits.connectMs ?? 0) - elapsedMs;
-      if (!isOutage(error) || leftMs <= 0 || signal.aborted) throw error;
-      if (delayMs === RETRY_DELAY_MS.first)
-        onProblem?.(`${error.message}; trying again for ${Math.ceil(leftMs / 1_000)}s`);
-      await clock.sleep(Math.min(delayMs, leftMs), signal).catch(() => {});
-      if (signal.aborted) throw error;
-    }
-  }
+/** Opens both services. One that cannot be reached is tried again for `limits.connectMs`. */
+export function openRun(options: IngestOptions, openStore: typeof openIngestStore): Promise<Run> {
+  return openWhenReachable(connectOptions(options), () => open(options, openStore));
 }
 
-function isOutage(error: unknown): error is PipeError {
-  return error instanceof PipeError && error.code === 'E_UNREACHABLE';
+export function connectOptions({ clock, limits, onProblem, signal }: IngestOptions): ConnectOptions {
+  return { clock, signal, onProblem, connectMs: limits?.connectMs };
 }
 
 async function open(options: IngestOptions, openStore: typeof openIngestStore): Promise<Run> {

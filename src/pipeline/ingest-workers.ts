@@ -2,6 +2,8 @@ import { Worker } from 'node:worker_threads';
 import { type CosmosConnection, openCosmos } from '../cosmos/client.ts';
 import { openCheckpointStore } from './checkpoint-open.ts';
 import { ingest } from './ingest.ts';
+import { openWhenReachable } from './ingest-connect.ts';
+import { connectOptions } from './ingest-run.ts';
 import type { IngestOptions, IngestProgress, IngestResult } from './ingest-types.ts';
 import { dealtTo } from './ingest-worker-balance.ts';
 import { mergeProgress, mergeResults } from './ingest-worker-merge.ts';
@@ -28,13 +30,12 @@ const ENTRY = new URL(
 export async function ingestWithWorkers(options: IngestOptions, workers: number): Promise<IngestResult> {
   if (workers <= 1) return ingest(options);
   let cosmos: CosmosConnection | undefined;
-  const store = await openCheckpointStore(
-    options.checkpoints,
-    async () => {
-      cosmos = await openCosmos(options.cosmos, { ru: options.ru });
-      return cosmos;
-    },
-    options.clock,
+  const openAccount = async () => {
+    cosmos ??= await openCosmos(options.cosmos, { ru: options.ru });
+    return cosmos;
+  };
+  const store = await openWhenReachable(connectOptions(options), () =>
+    openCheckpointStore(options.checkpoints, openAccount, options.clock),
   );
   const owners = Array.from({ length: workers }, (_, index) => `${options.ownerId}-${index}`);
   const checkpoints = dealtTo(owners, store, options.clock);
