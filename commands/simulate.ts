@@ -15,7 +15,7 @@ import { opt } from '../src/cli/options.ts';
 import { formatCount } from '../src/report/format.ts';
 import { drainSentence, reportOfSimulation } from '../src/report/from-simulation.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
-import type { ExitCode } from '../src/util/errors.ts';
+import { type ExitCode, usageError } from '../src/util/errors.ts';
 import { formatKeyDistribution } from '../src/workload/keys.ts';
 import { constant, limitTo, parseShape, parseStages, type Shape, stages } from '../src/workload/shape.ts';
 import { capacityOptions, targetOf } from './capacity-options.ts';
@@ -116,6 +116,7 @@ export const command = defineCommand({
     const { terminal, clock, cwd, env, version } = context;
     await checkOutputs(values.output, cwd);
     const sheet = await sheetOf(values.prices, cwd);
+    checkPositive(values);
     const { shape, peakPerSecond, text } = scheduleOf(values);
     const target = await targetOf(values, { ratePerSecond: peakPerSecond, maxLagMs: 0 }, cwd);
     const provision = provisionOf(values, target, sheet);
@@ -137,6 +138,23 @@ export const command = defineCommand({
     return publishReport(report, values.output, context);
   },
 });
+
+/** Throws E_USAGE for a pipeline that lacks a part: nothing could be said of it. */
+function checkPositive(values: Values): void {
+  const { consumers, duration, keys, partitions, physicalPartitions, throughput, throughputUnits } = values;
+  const flags = {
+    '--consumers': consumers,
+    '--duration': duration,
+    '--keys': keys,
+    '--partitions': partitions,
+    '--physical-partitions': physicalPartitions,
+    '--throughput': throughput,
+    '--throughput-units': throughputUnits,
+  };
+  for (const [flag, value] of Object.entries(flags))
+    if (value !== undefined && value <= 0)
+      throw usageError(`${flag} must be more than 0`, 'leave it out for its default');
+}
 
 interface NamedSchedule {
   readonly shape: Shape;

@@ -48,6 +48,8 @@ export interface Plan {
   readonly target: PipelineTarget;
   readonly figures: readonly PlannedFigure[];
   readonly options: readonly StoreOption[];
+  /** Of every price in the plan. */
+  readonly currency: string;
   /** The cheapest that keeps the lag, with the cheapest tier of Event Hubs. Absent when nothing does. */
   readonly choice?: { readonly hub: HubPurchase; readonly store: StoreOption; readonly cost: Cost };
   readonly warnings: readonly string[];
@@ -73,6 +75,7 @@ export function plan(target: PipelineTarget, sheet: Sheet): Plan {
     target,
     figures: figures(target, hub, store, sheet),
     options,
+    currency: sheet.currency,
     ...(choice && { choice }),
     warnings: warnings(target, hub, store, sheet),
   };

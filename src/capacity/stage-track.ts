@@ -39,7 +39,7 @@ export function createStageTrack(name: StageName, base: BaseLatency, clock: Cloc
     micros: base.p50Ms * Math.exp(sigma * normal) * MICROS,
     whole: wholes(),
   }));
-  const [offered, done, throttled, queued] = [wholes(), wholes(), wholes(), wholes()];
+  const [offered, done, throttled, measured] = [wholes(), wholes(), wholes(), wholes()];
   return {
     offered(events) {
       const count = offered(events);
@@ -54,15 +54,16 @@ export function createStageTrack(name: StageName, base: BaseLatency, clock: Cloc
       if (count > 0) recorder.throttled(count);
     },
     latency(events, queuedMs) {
-      if (queuedMs > base.p99Ms) {
-        const count = queued(events);
-        if (count > 0) recorder.latency((queuedMs + base.p50Ms) * MICROS, count);
-        return;
+      let left = measured(events);
+      if (queuedMs <= base.p99Ms) {
+        for (const { share, micros, whole } of spread) {
+          const count = Math.min(left, whole(events * share));
+          if (count > 0) recorder.latency(micros + queuedMs * MICROS, count);
+          left -= count;
+        }
       }
-      for (const { share, micros, whole } of spread) {
-        const count = whole(events * share);
-        if (count > 0) recorder.latency(micros + queuedMs * MICROS, count);
-      }
+      // What queued for long, and the event that no part of the spread had made whole: every event counts once.
+      if (left > 0) recorder.latency((queuedMs + base.p50Ms) * MICROS, left);
     },
     summary: () => recorder.summary(),
   };

@@ -32,8 +32,7 @@ export function renderPlan(plan: Plan, paint: Paint, explain: boolean): string {
     .join('\n\n');
 }
 
-function optionLines({ options, choice, target }: Plan, paint: Paint): string[] {
-  const currency = choice?.cost.currency ?? '';
+function optionLines({ options, choice, currency, target }: Plan, paint: Paint): string[] {
   return formatTable(
     [
       ['', 'OPTION', 'RU/S', 'PARTITIONS', 'LAG', `${currency}/MONTH`, ''],

@@ -133,7 +133,8 @@ describe('a simulated run', () => {
           const model = sampleModel({ rate, durationMs: 3_000, ruPerSecond, physicalPartitions, keys });
           const result = simulate(model, 0);
           expect(result.drained).toBe(true);
-          for (const stage of result.stages) expect(Math.abs(stage.done - rate * 3)).toBeLessThanOrEqual(1);
+          for (const { done, latency } of result.stages)
+            expect([done, latency.count]).toEqual([rate * 3, rate * 3]);
           expect(result.ru.requestCharge / (rate * 33)).toBeCloseTo(1, 3);
         },
       ),

@@ -111,6 +111,19 @@ describe('cosmos-pipe simulate', () => {
     expect(code).toBe(99);
   });
 
+  it.each([
+    '--throughput',
+    '--partitions',
+    '--consumers',
+    '--physical-partitions',
+    '--keys',
+    '--throughput-units',
+  ])('refuses a pipeline of nothing: %s 0', async (flag) => {
+    const { code, stderr } = await cli(['simulate', flag, '0'], { cwd });
+    expect(code).toBe(2);
+    expect(stderr).toContain(`error: ${flag} must be more than 0`);
+  });
+
   it('follows a shape and ramps', async () => {
     const shaped = await cli(['simulate', '--shape', 'sine(100/s,900/s,1h)', '--duration', '1h', '--json'], {
       cwd,
