@@ -18,9 +18,10 @@ export interface LeanHttpClient extends SdkHttpClient {
 }
 
 /**
- * What the SDK needs of HTTP and no more: bodies of text, or of bytes that a function returns, keep-alive, abort. The SDK's default client copies every body to learn
- * its length, wraps every answer in streams and copies every header twice, which costs more than the request itself when
- * a bulk request carries few operations. Errors carry node's code (`ECONNREFUSED`) as the default client's do.
+ * What the SDK needs of HTTP and no more: bodies of text, or of bytes that a function returns, keep-alive, abort. The SDK's
+ * default client copies every body to learn its length, wraps every answer in streams and copies every header twice, which
+ * costs more than the request itself when a bulk request carries few operations. Errors carry node's code (`ECONNREFUSED`)
+ * as the default client's do.
  */
 export function createLeanHttpClient(): LeanHttpClient {
   const http = new HttpAgent({ keepAlive: true, noDelay: true });

@@ -55,6 +55,12 @@ it('sends text with its length in bytes and returns status, headers and text', a
   expect([...headers]).toContainEqual(['x-ms-request-charge', '5.5']);
 });
 
+it('sends the bytes that a function returns, and refuses any other body', async () => {
+  const { bodyAsText, headers } = await send('/', { body: () => Buffer.from('[\u20ac]') });
+  expect({ bodyAsText, length: headers.get('x-length') }).toEqual({ bodyAsText: '[\u20ac]', length: '5' });
+  await expect(send('/', { body: () => 'text' })).rejects.toThrow('sent a body of type function');
+});
+
 it('keeps connections', async () => {
   for (let i = 0; i < 5; i++) await send('/', { body: String(i) });
   expect(connections).toBe(1);
