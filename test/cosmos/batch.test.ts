@@ -98,6 +98,8 @@ it('uses the memory of a request again only after it was given back', () => {
   const second = write('2');
   expect(second.buffer).not.toBe(first.buffer);
   memory.giveBack(first);
-  expect(write('3').buffer).toBe(first.buffer);
+  const third = write('3');
+  expect(third.buffer).toBe(first.buffer);
+  expect(write('4').buffer).not.toBe(third.buffer);
   expect(second.toString()).toContain('{"id":"2"}');
 });
