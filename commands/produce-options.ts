@@ -1,4 +1,5 @@
 import { eventHubsOptions, opt, yesOption } from '../src/cli/options.ts';
+import { parseDurationMs } from '../src/util/duration.ts';
 import { parseShare } from '../src/util/share.ts';
 import { parseKeyDistribution } from '../src/workload/keys.ts';
 import { parseShape, parseStages } from '../src/workload/shape.ts';
@@ -19,6 +20,23 @@ function parsePart(text: string): { readonly index: number; readonly count: numb
   if (!match || count < 1 || index >= count)
     throw new RangeError(`expected i/n with i from 0 to n-1, for example 0/4, got "${text}"`);
   return { index, count };
+}
+
+/** A number of things of which there must be one. */
+function parseCount(text: string): number {
+  const count = Number(text.replaceAll(/[,_]/g, '') || Number.NaN);
+  if (!Number.isSafeInteger(count) || count < 1)
+    throw new RangeError(`expected a whole number from 1, got "${text}"`);
+  return count;
+}
+
+function parseIntervals(text: string): readonly string[] {
+  return text.split(',').map((part) => `${parseDurationMs(part.trim())}ms`);
+}
+
+function parseRunId(text: string): string {
+  if (text.trim() === '') throw new RangeError('expected a name');
+  return text;
 }
 
 function parseSpeed(text: string): number {
@@ -57,7 +75,8 @@ export const produceOptions = {
   events: opt.integer({ flags: '-n, --events <n>', description: 'stop after this many events', ...load }),
   stages: opt.custom(checked(parseStages), {
     flags: '--stages <list>',
-    description: 'ramps, each from the rate before it: 30s:1000/s,2m:5000/s,30s:0/s',
+    description:
+      'ramps, each from the rate before it (the first from --rate or 0): 30s:1000/s,2m:5000/s,30s:0/s',
     ...load,
   }),
   shape: opt.custom(checked(parseShape), {
@@ -70,7 +89,7 @@ export const produceOptions = {
     description: 'even, or poisson for random arrivals at the same rate',
     ...load,
   }),
-  concurrency: opt.integer({
+  concurrency: opt.custom(parseCount, {
     flags: '-c, --concurrency <n>',
     description: 'batches in flight; without --rate as fast as they are accepted (closed model)',
     ...load,
@@ -80,14 +99,18 @@ export const produceOptions = {
     description: 'seed of everything random; same seed and --run-id, same events (default: 1)',
     ...load,
   }),
-  keys: opt.integer({ flags: '--keys <n>', description: 'number of keys (default: 1000)', ...keys }),
+  keys: opt.custom(parseCount, {
+    flags: '--keys <n>',
+    description: 'number of keys (default: 1000)',
+    ...keys,
+  }),
   keyDistribution: opt.custom(checked(parseKeyDistribution), {
     flags: '--key-distribution <kind>',
     description: 'uniform, sequential, zipf(1.1) or hotspot(20/80)',
     ...keys,
   }),
   keyPrefix: opt.text({ flags: '--key-prefix <text>', description: 'what key names start with', ...keys }),
-  keyIntervals: opt.text({
+  keyIntervals: opt.custom(parseIntervals, {
     flags: '--key-intervals <list>',
     description: 'every key sends at its own interval: 1s,5s,1m (repeats over the keys)',
     ...keys,
@@ -124,8 +147,7 @@ export const produceOptions = {
   }),
   speed: opt.custom(parseSpeed, {
     flags: '--speed <n>x',
-    description: 'replay this many times as fast',
-    fallback: '1x',
+    description: 'replay this many times as fast (default: 1x)',
     ...events,
   }),
   partitionKey: opt.text({
@@ -135,8 +157,7 @@ export const produceOptions = {
   }),
   timeField: opt.text({
     flags: '--time-field <path>',
-    description: 'where records hold their time',
-    fallback: 'createdAt',
+    description: 'where replayed records hold their time (default: createdAt)',
     ...events,
   }),
   loop: opt.flag({ flags: '--loop', description: 'start the file over when it ends', ...events }),
@@ -186,7 +207,7 @@ export const produceOptions = {
     fallback: '1MiB',
     ...sending,
   }),
-  batchSize: opt.integer({
+  batchSize: opt.custom(parseCount, {
     flags: '--batch-size <n>',
     description: 'most events of a batch',
     fallback: '2000',
@@ -220,7 +241,7 @@ export const produceOptions = {
     description: 'let the service recognise batches that are sent again',
     ...sending,
   }),
-  workers: opt.integer({
+  workers: opt.custom(parseCount, {
     flags: '--workers <n>',
     description: 'threads that share the partitions',
     fallback: '1',
@@ -236,7 +257,7 @@ export const produceOptions = {
     description: 'draw the load curve and the first events, send nothing',
     ...run,
   }),
-  runId: opt.text({
+  runId: opt.custom(parseRunId, {
     flags: '--run-id <id>',
     description: 'name of this run, carried by every event; ids of events depend on it',
     ...run,

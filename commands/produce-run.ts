@@ -7,7 +7,6 @@ import { startLiveView } from '../src/cli/live.ts';
 import { createStageRecorder } from '../src/metrics/stage-recorder.ts';
 import { openLedgerFile } from '../src/pipeline/ledger-file.ts';
 import { produce, type RecordSource, type Routing } from '../src/pipeline/produce.ts';
-import { parseDurationMs } from '../src/util/duration.ts';
 import { ExitCode, PipeError, usageError } from '../src/util/errors.ts';
 import { estimateWorkload, sampleRates, type WorkloadEstimate } from '../src/workload/estimate.ts';
 import { previewEvents } from '../src/workload/preview.ts';
@@ -15,6 +14,7 @@ import { readRecords } from '../src/workload/records.ts';
 import { importSimulatorConfig } from '../src/workload/simulator-config.ts';
 import { parseWorkload, type Workload, type WorkloadInput } from '../src/workload/spec.ts';
 import { openStream, shapeOf } from '../src/workload/stream.ts';
+import { checkFaults, checkFlags, checkReadable, checkStart } from './produce-checks.ts';
 import type { produceOptions } from './produce-options.ts';
 import {
   CURVE_COLUMNS,
@@ -30,18 +30,24 @@ import {
 type Values = OptionValues<typeof produceOptions>;
 
 const DEFAULT_RATE = 1_000;
+const TIME_FIELD = 'createdAt';
 const PREVIEWED_EVENTS = 3;
 /** Part of an endless schedule that --dry-run draws. */
 const DRAWN_MS = 60_000;
 
 /** Everything of `produce` but its flags. */
 export async function run(values: Values, context: CommandContext): Promise<ExitCode | undefined> {
+  checkFlags(values);
   const input = await workloadInput(values, context);
-  const workload = checkedWorkload(input);
+  checkFaults(values, input);
+  const workload = checkedWorkload(input, values);
   const source = sourceOf(values, context);
+  if (source?.path !== undefined) await checkReadable(source.path);
   if (values.dryRun) return dryRun(values, context, workload, source);
 
   const { clock, signal, terminal } = context;
+  if (shapeOf(workload) || workload.keys.intervals || source?.replaySpeed)
+    checkStart(values, clock.epochMicros());
   const run = values.runId ?? `run-${clock.epochMicros().toString(36)}`;
   const estimate = await estimateOf(workload, source);
   const targets = await context.targets(['eventHubs']);
@@ -142,7 +148,7 @@ async function workloadInput(values: Values, context: CommandContext): Promise<W
     count: values.keys,
     distribution: values.keyDistribution,
     prefix: values.keyPrefix,
-    intervals: values.keyIntervals?.split(',').map((part) => `${parseDurationMs(part.trim())}ms`),
+    intervals: values.keyIntervals,
   });
   const faults = given<unknown>({
     duplicates: values.duplicates,
@@ -181,11 +187,15 @@ async function workloadInput(values: Values, context: CommandContext): Promise<W
   return hasSchedule || values.concurrency ? merged : { ...merged, rate: DEFAULT_RATE };
 }
 
-function checkedWorkload(input: WorkloadInput): Workload {
+function checkedWorkload(input: WorkloadInput, values: Values): Workload {
   try {
     return parseWorkload(input);
   } catch (error) {
-    throw usageError((error as Error).message);
+    // Whoever wrote a flag did not write the file's member of the same name.
+    const message = (error as Error).message.replace(/^workload\.(\w+)/, (member, name: string) =>
+      Object.hasOwn(values, name) && values[name as keyof Values] !== undefined ? `--${name}` : member,
+    );
+    throw usageError(message);
   }
 }
 
@@ -200,9 +210,8 @@ async function simulatorInput(where: string, context: CommandContext): Promise<W
 }
 
 async function readJson(path: string): Promise<unknown> {
-  const text = await readFile(path, 'utf8').catch((error: Error) => {
-    throw usageError(`cannot read ${path} (${error.message})`);
-  });
+  await checkReadable(path);
+  const text = await readFile(path, 'utf8');
   try {
     return JSON.parse(text) as unknown;
   } catch (error) {
@@ -213,8 +222,6 @@ async function readJson(path: string): Promise<unknown> {
 function sourceOf(values: Values, context: CommandContext): RecordSource | undefined {
   const name = values.replay ?? values.file;
   if (name === undefined) return undefined;
-  if (values.replay !== undefined && values.file !== undefined)
-    throw usageError('--file and --replay both name the events', 'pass one of them');
   const { stdin } = context.terminal.streams;
   const path = name === '-' ? undefined : resolve(context.cwd, name);
   return {
@@ -222,14 +229,14 @@ function sourceOf(values: Values, context: CommandContext): RecordSource | undef
     open: () => (path === undefined ? stdin : createReadStream(path)),
     ...(path === undefined ? {} : { path }),
     ...(values.partitionKey === undefined ? {} : { keyPath: values.partitionKey }),
-    ...(values.replay === undefined ? {} : { timePath: values.timeField, replaySpeed: values.speed }),
+    ...(values.replay === undefined
+      ? {}
+      : { timePath: values.timeField ?? TIME_FIELD, replaySpeed: values.speed ?? 1 }),
     loop: values.loop ?? false,
   };
 }
 
 function routingOf({ partition, roundRobin }: Values): Routing {
-  if (partition !== undefined && roundRobin)
-    throw usageError('--partition and --round-robin exclude each other');
   if (partition !== undefined) return { by: 'partition', partitionId: partition };
   return { by: roundRobin ? 'roundRobin' : 'key' };
 }

@@ -110,17 +110,17 @@ export function summaryText(result: ProduceResult, stage: StageSummary, ledger: 
   const lines = [
     `sent         ${formatCount(result.sent)} events in ${formatCount(result.batches)} batches, ${formatBytes(result.sizeBytes)}`,
     `rate         ${offered}achieved ${formatCount(result.achievedPerSecond)}/s   ${formatDurationMs(result.durationMs)}`,
-    `latency      ${quantiles(latency)}   from the intended time`,
+    `latency      ${quantiles(latency)}   from ${result.requestedPerSecond > 0 ? 'the intended time' : 'when the event was made'}`,
     `service      ${quantiles(serviceTime)}`,
     `partitions   ${shown.map(([id, count]) => `${id}: ${formatCount(count)}`).join('   ')}${counts.length > 8 ? '   ...' : ''}${hottest}`,
     `problems     ${failures.length > 0 ? failures.join('   ') : '0 errors'}   ${formatCount(result.throttled)} throttled   ${formatCount(result.resent)} sent again   ${formatCount(result.dropped)} dropped   ${formatCount(result.late)} late`,
   ];
   if (injected.length > 0) lines.push(`on purpose   ${injected.join('   ')}`);
   if (result.requestedPerSecond > 0) {
-    const { maxMs, p99Ms } = result.scheduling;
+    const { maxMs, p50Ms, p99Ms } = result.scheduling;
     lines.push(
       result.trustworthy
-        ? `generator    kept its schedule: p99 ${formatDurationMs(p99Ms)} late, max ${formatDurationMs(maxMs)}`
+        ? `generator    kept its schedule: scheduling error p50 ${formatDurationMs(p50Ms)}  p99 ${formatDurationMs(p99Ms)}  max ${formatDurationMs(maxMs)}`
         : `generator    DID NOT KEEP UP, these results are not trustworthy: ${result.doubts.join('; ')}`,
     );
     if (!result.trustworthy) lines.push('             try --workers 2, a lower --rate or a larger --buffer');

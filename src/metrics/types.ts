@@ -39,7 +39,7 @@ export interface AcknowledgementSink {
   /** The service accepted sequence numbers `from` to `to` (inclusive) of `key`. */
   acknowledged(key: string, from: number, to: number): void;
   /**
-   * Misbehaviour that was injected on purpose: `duplicate`, `late`, `outOfOrder`, `malformed`, `oversized`. And `resent`: the
+   * Misbehaviour that was injected on purpose: `duplicate`, `late`, `outOfOrder`, `malformed`, `oversized`, `clockSkew`. And `resent`: the
    * event's batch was sent again because no answer came, so that the service may have it twice.
    */
   injected(kind: string, key: string, sequence: number): void;

@@ -59,7 +59,7 @@ export class SendingLoop implements LaneEvents {
   #lastOffsetMs = 0;
   #lastAcknowledgedMs = 0;
   readonly #failed: Record<string, number> = {};
-  readonly #injected: Record<string, number> = {};
+  readonly #misbehaviour: Record<string, number> = {};
   readonly #partitions: Record<string, number> = {};
 
   constructor(
@@ -161,8 +161,10 @@ export class SendingLoop implements LaneEvents {
     const { keyIndex, keys, maxBodyBytes, partitionKeys } = stream;
     const lane = this.#laneFor(keyIndex);
     const keyBytes = Math.max(keys.lengthOf(keyIndex), partitionKeys.lengthOf(keyIndex));
+    // What the service may refuse for its size travels alone, or it would be refused with everything around it.
+    const alone = maxBodyBytes + 2 * keyBytes > this.#parts.capacityBytes;
     let batch = lane.current;
-    if (batch && !batch.hasRoomFor(maxBodyBytes, keyBytes)) {
+    if (batch && (alone || !batch.hasRoomFor(maxBodyBytes, keyBytes))) {
       lane.flush();
       batch = undefined;
     }
@@ -177,14 +179,15 @@ export class SendingLoop implements LaneEvents {
     this.#offered += 1;
     this.#options.scheduling.record(lateMicros);
     if (lateMicros > LATE_MICROS) this.#late += 1;
-    if (stream.fault !== FaultKind.none) this.#injectedFault();
+    if (stream.fault !== FaultKind.none) this.#injected(FAULT_NAMES[stream.fault]);
+    if (stream.skewed) this.#injected('clockSkew');
+    if (alone) lane.flush();
     return true;
   }
 
-  #injectedFault(): void {
-    const { fault, keyIndex, keys, sequence } = this.#stream;
-    const name = FAULT_NAMES[fault];
-    this.#injected[name] = (this.#injected[name] ?? 0) + 1;
+  #injected(name: string): void {
+    const { keyIndex, keys, sequence } = this.#stream;
+    this.#misbehaviour[name] = (this.#misbehaviour[name] ?? 0) + 1;
     this.#options.ledger?.injected(name, keys.name(keyIndex), sequence);
   }
 
@@ -314,8 +317,13 @@ export class SendingLoop implements LaneEvents {
     this.#options.recorder.throttled(1);
   }
 
-  resending(batch: EncodedBatch): void {
-    this.#resent += batch.count;
+  resending({ count, keyIndexes, sequences }: EncodedBatch): void {
+    this.#resent += count;
+    const { ledger } = this.#options;
+    if (!ledger) return;
+    const { keys } = this.#stream;
+    for (let event = 0; event < count; event += 1)
+      ledger.injected('resent', keys.name(keyIndexes[event] as number), sequences[event] as number);
   }
 
   released(batch: EncodedBatch, reusable: boolean): void {
@@ -339,7 +347,7 @@ export class SendingLoop implements LaneEvents {
       resent: this.#resent,
       late: this.#late,
       dropped: this.#dropped,
-      injected: this.#injected,
+      injected: this.#misbehaviour,
       partitions: this.#partitions,
       lastOffsetMs: this.#lastOffsetMs,
       lastAcknowledgedMs: this.#lastAcknowledgedMs,

@@ -1,5 +1,5 @@
 import type { EventHubsTarget } from '../config/targets.ts';
-import type { Histogram } from '../metrics/histogram.ts';
+import type { Histogram, HistogramSummary } from '../metrics/histogram.ts';
 import type { AcknowledgementSink, StageRecorder } from '../metrics/types.ts';
 import type { Clock } from '../util/clock.ts';
 import type { RecordOptions } from '../workload/records.ts';
@@ -107,8 +107,8 @@ export interface ProduceResult {
   readonly requestedPerSecond: number;
   /** Acknowledged events per second over the whole duration. */
   readonly achievedPerSecond: number;
-  /** How late the generator took up arrivals, apart from what the service did. */
-  readonly scheduling: { readonly p50Ms: number; readonly p99Ms: number; readonly maxMs: number };
+  /** Scheduling error: how late the generator took up arrivals, apart from what the service did. */
+  readonly scheduling: HistogramSummary;
   readonly startMicros: number;
   /** False when the generator could not keep to its schedule, so that latencies say more about it than the service. */
   readonly trustworthy: boolean;

@@ -54,11 +54,7 @@ function join(shares: readonly ShareResult[], scheduling: Histogram): ProduceRes
     durationMs,
     requestedPerSecond: closedModel || lastOffsetMs === 0 ? 0 : ((offered - 1) * 1000) / lastOffsetMs,
     achievedPerSecond: durationMs === 0 ? 0 : (sent * 1000) / durationMs,
-    scheduling: {
-      p50Ms: scheduling.percentile(50) / 1000,
-      p99Ms: scheduling.percentile(99) / 1000,
-      maxMs: scheduling.max / 1000,
-    },
+    scheduling: scheduling.summary(),
     startMicros: shares[0]?.startMicros ?? 0,
     trustworthy: doubts.length === 0,
     doubts,

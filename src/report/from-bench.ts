@@ -46,6 +46,7 @@ export function reportOfBench(result: BenchResult, context: BenchReportContext):
       sent: produce.sent,
       dropped: produce.dropped,
       late: produce.late,
+      scheduling: produce.scheduling,
       ...(result.hottestKey && { hottestKey: result.hottestKey }),
     },
     stages: result.stages,

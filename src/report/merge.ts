@@ -71,8 +71,14 @@ function mergeLoad(loads: readonly LoadSummary[]): LoadSummary | undefined {
     sent: sum((load) => load.sent),
     dropped: sum((load) => load.dropped),
     late: sum((load) => load.late),
+    ...schedulingOf(loads),
     ...hottestOf(loads),
   };
+}
+
+function schedulingOf(loads: readonly LoadSummary[]): Pick<LoadSummary, 'scheduling'> {
+  const known = loads.flatMap(({ scheduling }) => scheduling ?? []);
+  return known.length === 0 ? {} : { scheduling: mergeHistogramSummaries(known) };
 }
 
 /** The key of most events over all shards that name one; a key that is never a shard's hottest is not known. */

@@ -69,6 +69,7 @@ export function metricsOf(report: Measured): ReadonlyMap<string, Metric> {
     metrics.set('corrupted_events', counter(totals.corrupted, acknowledged));
     metrics.set('unexpected_events', counter(totals.unexpected, acknowledged));
   }
+  if (load?.scheduling !== undefined) metrics.set('scheduling_error', distribution(load.scheduling));
   if (process !== undefined)
     metrics.set('loop_delay', {
       unit: 'ms',

@@ -36,6 +36,8 @@ export interface LoadSummary {
   readonly dropped: number;
   /** Arrivals sent noticeably after their intended time. */
   readonly late: number;
+  /** Scheduling error: how late the generator took up arrivals. */
+  readonly scheduling?: HistogramSummary;
   /** The partition key that most events had; absent where several had as many. */
   readonly hottestKey?: HottestKey;
 }

@@ -196,6 +196,9 @@ const runReport = z
         sent: count,
         dropped: count,
         late: count,
+        scheduling: histogram
+          .optional()
+          .describe('scheduling error: how late the generator took up arrivals'),
         hottestKey: z
           .strictObject({ key: z.string(), events: count })
           .optional()

@@ -75,10 +75,12 @@ function doubtLines(report: RunReport, paint: Paint): string[] {
 
 function keptUpLines({ kind, load, process }: RunReport, paint: Paint): string[] {
   if (load === undefined || kind === 'simulate') return [];
+  const error =
+    load.scheduling === undefined ? '' : `, scheduling error p99 ${formatDurationMs(load.scheduling.p99Ms)}`;
   const delay =
     process === undefined ? '' : `, event-loop delay p99 ${formatDurationMs(process.eventLoopDelayP99Ms)}`;
   return [
-    `  ${paint('green', '✓')} the generator kept up: ${formatCount(load.dropped)} dropped, ${formatCount(load.late)} late arrivals${delay}`,
+    `  ${paint('green', '✓')} the generator kept up: ${formatCount(load.dropped)} dropped, ${formatCount(load.late)} late arrivals${error}${delay}`,
   ];
 }
 

@@ -222,6 +222,11 @@ export class EventStream {
     if (options.records) this.#records = options.records()[Symbol.asyncIterator]();
   }
 
+  /** Whether the clock of the current event's key is wrong. */
+  get skewed(): boolean {
+    return this.#hasSkew && skewOf(this.#workload.faults, this.#workload.seed, this.keyIndex) !== 0;
+  }
+
   /** Room that the current event's body may need. */
   get maxBodyBytes(): number {
     if (this.fault === FaultKind.oversized) return OVERSIZED_BYTES;

@@ -54,6 +54,7 @@ interface DryRunDocument {
     readonly offsetMs: number;
     readonly partitionKey: string;
     readonly fault: string;
+    readonly sizeBytes: number;
   }[];
 }
 
@@ -164,7 +165,9 @@ describe('sending', () => {
       expect(document.injected[kind]).toBeGreaterThan(10);
     const ledger = await readFile(join(folder, 'run.ndjson'), 'utf8');
     expect(ledger).toContain(document.run);
-    expect(ledger).toContain('"malformed"');
+    const kinds = ['clockSkew', 'duplicate', 'late', 'malformed', 'outOfOrder', 'oversized'];
+    expect(new Set(Object.keys(document.injected))).toEqual(new Set(kinds));
+    for (const kind of kinds) expect(ledger).toContain(`"${kind}"`);
   });
 
   it('sends a file, a CSV file and a replay', async () => {
@@ -315,6 +318,19 @@ describe('sending', () => {
     expect(result.stderr).toMatch(/refusing to send this to .* without confirmation \[E_CONFIRM\]/);
   });
 
+  it('refuses a start at which every arrival would be too late', async () => {
+    const result = await cli(
+      ['produce', '--yes', '-r', '5/s', '-n', '1', '--start-at', '2020-01-01T00:00:00Z'],
+      {
+        env: environment(),
+      },
+    );
+    expect(result.code).toBe(2);
+    expect(result.stderr).toMatch(
+      /--start-at 2020-01-01T00:00:00.000Z is past, and arrivals later than --max-lateness/,
+    );
+  });
+
   it('says where nothing answers', async () => {
     const connection =
       'Endpoint=sb://127.0.0.1:1;SharedAccessKeyName=n;SharedAccessKey=c2VjcmV0;UseDevelopmentEmulator=true;';
@@ -399,6 +415,43 @@ describe('--dry-run', () => {
     expect(intervals.estimate.events).toBe(60);
   });
 
+  it.each([
+    ['constant(500/s)', 500],
+    ['stages(10s:300/s,10s:0/s)', 300],
+    ['steps(10s:100/s,10s:200/s)', 200],
+    ['sine(100/s,900/s,20s)', 900],
+    ['sawtooth(0/s,400/s,10s)', 400],
+    ['bursts(800/s,5s,5s)', 800],
+    ['sawtooth(0/s,400/s,5s) for 10s + constant(700/s)', 700],
+  ])('previews %s', async (shape, peak) => {
+    const { curve, estimate } = await dryRun('--shape', shape, '-d', '20s');
+    expect(estimate.peakPerSecond).toBeCloseTo(peak, 6);
+    expect(Math.max(...curve.ratesPerSecond)).toBeGreaterThan(peak * 0.9);
+  });
+
+  it.each([
+    ['300B', 300, 300],
+    ['300B..400B', 300, 400],
+    ['normal(500B,10B)', 400, 600],
+    ['70%:300B,30%:600B', 300, 600],
+  ])('makes bodies of %s', async (size, least, most) => {
+    for (const { sizeBytes } of (await dryRun('--size', size)).events) {
+      expect(sizeBytes).toBeGreaterThanOrEqual(least);
+      expect(sizeBytes).toBeLessThanOrEqual(most);
+    }
+  });
+
+  it.each([
+    ['sequential', [0, 1, 2]],
+    ['uniform', undefined],
+    ['hotspot(20/80)', undefined],
+  ])('picks keys as %s says', async (distribution, expected) => {
+    const { events } = await dryRun('--keys', '5', '--key-prefix', 'k', '--key-distribution', distribution);
+    const picked = events.map(({ partitionKey }) => Number(partitionKey.slice(1)));
+    for (const key of picked) expect([0, 1, 2, 3, 4]).toContain(key);
+    if (expected) expect(picked).toEqual(expected);
+  });
+
   it('same seed, same events; another seed, others; Poisson, other times', async () => {
     const [one, again, other, poisson] = await Promise.all([
       dryRun('--seed', '1'),
@@ -432,7 +485,23 @@ describe('--dry-run', () => {
     [['--size', 'huge'], /invalid size/],
     [['--shard', '3/3'], /i from 0 to n-1/],
     [['--duplicates', '60%', '--late', '60%'], /add up to 1\.2/],
-    [['--template', 'absent.json'], /cannot read/],
+    [['--template', 'absent.json'], /cannot read .*absent\.json \(no such file\)/],
+    [['--file', 'absent.ndjson'], /cannot read .*absent\.ndjson \(no such file\)/],
+    [['--file', '.'], /is a folder/],
+    [['--rate', '0/s'], /--rate: expected more than 0\/s/],
+    [['--seed', '99999999999'], /^error: --seed: /],
+    [['--workers', '0'], /--workers: expected a whole number from 1/],
+    [['--run-id', ''], /--run-id: expected a name/],
+    [['--key-intervals', 'now'], /--key-intervals: invalid duration "now"/],
+    [['--key-intervals', '1s', '--rate', '5/s'], /both say when events are due/],
+    [['--shape', 'constant(5/s)', '--stages', '1s:5/s'], /--shape and --stages both say when/],
+    [['--loop'], /--loop needs --file or --replay/],
+    [['--partition-key', 'd'], /--partition-key needs --file or --replay/],
+    [['--speed', '2x', '--file', 'e.ndjson'], /--speed needs --replay/],
+    [['--late-by', '5s'], /--late-by makes no event late by itself/],
+    [['--clock-skew', '5s'], /--clock-skew skews no key by itself/],
+    [['--skewed-keys', '5%'], /--skewed-keys does nothing without a skew/],
+    [['--partition', '1', '--round-robin'], /exclude each other/],
   ])('refuses %j with the expected form', async (flags, message) => {
     const result = await cli(['produce', '--dry-run', ...flags], { cwd: folder });
     expect(result.code).toBe(2);

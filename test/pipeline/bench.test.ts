@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_SHEET } from '../../src/capacity/sheet.ts';
+import { Histogram } from '../../src/metrics/histogram.ts';
 import { type BenchOptions, type BenchResult, startBench } from '../../src/pipeline/bench.ts';
 import type { BenchChange, BenchStages } from '../../src/pipeline/bench-stages.ts';
 import type { ProduceResult } from '../../src/pipeline/produce-types.ts';
@@ -109,7 +110,7 @@ function produced(late: boolean): ProduceResult {
     durationMs: 100,
     requestedPerSecond: 500,
     achievedPerSecond: 500,
-    scheduling: { p50Ms: 0, p99Ms: 1, maxMs: 1 },
+    scheduling: new Histogram().summary(),
     startMicros: systemClock.epochMicros(),
     trustworthy: !late,
     doubts: late ? ['7 of 57 arrivals were dropped'] : [],

@@ -146,7 +146,10 @@ it('records injected faults in the ledger, and an oversized event is refused by 
   const ledger = new Ledger('test-run');
   const result = await run(
     service,
-    { events: 300, faults: { duplicates: 0.1, outOfOrder: 0.1, malformed: 0.1, late: 0.1, oversized: 0.01 } },
+    {
+      events: 300,
+      faults: { duplicates: 0.1, outOfOrder: 0.1, malformed: 0.1, late: 0.1, oversized: 0.05 },
+    },
     { ledger },
   );
   expect(sorted(Object.keys(result.injected))).toEqual([
@@ -157,6 +160,7 @@ it('records injected faults in the ledger, and an oversized event is refused by 
     'oversized',
   ]);
   expect(sorted(ledger.misbehaviour.keys())).toEqual(sorted(Object.keys(result.injected)));
+  // Nothing else is refused with it.
   expect(result.failed).toEqual({ oversized: result.injected['oversized'] });
   expect(result.sent).toBe(300 + (result.injected['duplicate'] ?? 0) - (result.injected['oversized'] ?? 0));
 });
@@ -216,10 +220,11 @@ it('stores a batch once when its answer was lost, if it is idempotent', async ()
   const service = await start({ faults });
   const fault = faults.add('event-hubs:timeout=100%');
   const recorder = createStageRecorder('produce', { clock });
+  const ledger = new Ledger('test-run');
   const running = run(
     service,
     { events: 300, keys: { count: 30 } },
-    { idempotent: true, recorder, limits: { answerMs: 500, batchEvents: 100 } },
+    { idempotent: true, ledger, recorder, limits: { answerMs: 1_500, batchEvents: 100 } },
   );
   // Stored, and nothing of it acknowledged.
   await eventually(() => service.stats().eventsIn > 0);
@@ -227,6 +232,10 @@ it('stores a batch once when its answer was lost, if it is idempotent', async ()
   const result = await running;
   expect(result.resent).toBeGreaterThan(0);
   expect(result).toMatchObject({ sent: 300, failed: {} });
+  // Each of them is named to the ledger, because a hub without idempotence would have it twice.
+  const named = [...(ledger.misbehaviour.get('resent')?.values() ?? [])];
+  expect(named.reduce((sum, set) => sum + set.size, 0)).toBeGreaterThan(0);
+  expect(named.reduce((sum, set) => sum + set.size, 0)).toBeLessThanOrEqual(result.resent);
   const events = await stored(service, result.partitions);
   expectOrderPerKey(events);
   expect(service.stats().eventsIn).toBe(300);
