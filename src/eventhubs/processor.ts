@@ -32,7 +32,7 @@ export interface ProcessorOptions {
   readonly positions: Readonly<Record<string, SdkPosition>>;
   readonly handler: PartitionHandler;
   readonly clock: Clock;
-  /** Most events of one page, default 500. */
+  /** A page is handed over with so many messages, default 500; events that came in one read count as one, up to `prefetch` events. */
   readonly pageSize?: number;
   /** Most events of one partition that wait in memory behind the current page, default twice the page. */
   readonly prefetch?: number;

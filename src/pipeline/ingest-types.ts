@@ -12,7 +12,7 @@ import type { WriterLimits } from './ingest-store.ts';
 import type { MappingOptions } from './mapping.ts';
 
 export interface IngestLimits extends WriterLimits {
-  /** Most events of one page, default 500. */
+  /** A page is handed over with so many messages, default 500; events that came in one read count as one, up to `prefetch` events. */
   readonly pageSize?: number;
   /** Events of one partition that wait in memory behind the page, default twice the page. */
   readonly prefetch?: number;
