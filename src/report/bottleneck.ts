@@ -15,6 +15,8 @@ export interface Bottleneck {
 
 /** Share of what a stage was given by the end of the load that may still be on its way without it being behind. */
 const BACKLOG_TOLERANCE = 0.05;
+/** 429s and a budget that was used up say by themselves that a stage was held back: less of a backlog proves it. */
+const THROTTLED_TOLERANCE = 0.02;
 const MIN_BACKLOG = 100;
 const THROTTLED_SHARE = 0.01;
 const FULL_SHARE = 0.9;
@@ -28,8 +30,8 @@ const UNEVEN = 1.5;
 export function findBottleneck(stages: readonly StageSummary[], ru?: RuReport): Bottleneck | undefined {
   const [source] = stages;
   if (source === undefined || source.done === 0) return undefined;
-  const behindAtEnd = worstBacklog(stages, (curves) => curves.atEnd);
-  const behindOnce = behindAtEnd ?? worstBacklog(stages, (curves) => curves.greatest);
+  const behindAtEnd = worstBacklog(stages, ru, (curves) => curves.atEnd);
+  const behindOnce = behindAtEnd ?? worstBacklog(stages, ru, (curves) => curves.greatest);
   if (behindOnce !== undefined) {
     const { stage, backlog } = behindOnce;
     const when =
@@ -116,6 +118,7 @@ interface BacklogCurve {
 /** The stage with the greatest backlog, when that is more than work on its way. */
 function worstBacklog(
   stages: readonly StageSummary[],
+  ru: RuReport | undefined,
   pick: (curve: BacklogCurve) => Backlog,
 ): { readonly stage: StageSummary; readonly backlog: Backlog } | undefined {
   const backlogs = stages
@@ -124,7 +127,8 @@ function worstBacklog(
   const worst = backlogs[indexOfMax(backlogs.map(({ backlog }) => backlog.events))];
   if (worst === undefined) return undefined;
   const { events, share } = worst.backlog;
-  return share > BACKLOG_TOLERANCE && events > MIN_BACKLOG ? worst : undefined;
+  const tolerance = worst.stage.throttled > 0 && isFull(ru) ? THROTTLED_TOLERANCE : BACKLOG_TOLERANCE;
+  return share > tolerance && events > MIN_BACKLOG ? worst : undefined;
 }
 
 function backlogOf(before: StageSummary, stage: StageSummary): BacklogCurve {

@@ -62,6 +62,20 @@ describe('the bottleneck', () => {
     expect(bottleneck).toMatchObject({ stage: 'ingest', reason: 'throttled' });
   });
 
+  it('takes a small backlog for throttled where requests were refused and a range had used up its share', () => {
+    const { ru } = sampleReport();
+    const stages = (throttled: number) => [
+      sampleStage('produce'),
+      sampleStage('ingest', { perSecond: 970, throttled }),
+    ];
+    expect(findBottleneck(stages(0), ru)).toMatchObject({ reason: 'latency' });
+    const full = ru && { ...ru, provisionedPerSecond: 8_000 };
+    expect(findBottleneck(stages(5), full)).toMatchObject({ stage: 'ingest', reason: 'throttled' });
+    expect(findBottleneck(stages(5), ru && { ...ru, provisionedPerSecond: 80_000 })).toMatchObject({
+      reason: 'latency',
+    });
+  });
+
   it('names the range that took more than its share while the container had throughput left', () => {
     const { ru } = sampleReport();
     if (ru === undefined) throw new Error('the sample has request units');
