@@ -24,7 +24,11 @@ const ANSWER_MS = 20_000;
  * Each `read` costs one management call and one per partition. Throws PipeError E_UNREACHABLE, E_AUTH or E_NOT_FOUND; the
  * next `read` after that has a connection of its own.
  */
-export function openHubReader(connection: EventHubsConnection, consumerGroup: string): HubReader {
+export function openHubReader(
+  connection: EventHubsConnection,
+  consumerGroup: string,
+  answerMs = ANSWER_MS,
+): HubReader {
   let client: EventHubConsumerClient | undefined;
 
   async function ask(asked: EventHubConsumerClient): Promise<HubState> {
@@ -56,8 +60,8 @@ export function openHubReader(connection: EventHubsConnection, consumerGroup: st
         answer.catch(() => {});
         return await Promise.race([
           answer,
-          delay(ANSWER_MS, undefined, { signal: deadline.signal }).then(() => {
-            throw new Error(`timed out: no answer about the partitions within ${ANSWER_MS / 1_000} s`);
+          delay(answerMs, undefined, { signal: deadline.signal }).then(() => {
+            throw new Error(`timed out: no answer about the partitions within ${answerMs / 1_000} s`);
           }),
         ]);
       } catch (error) {

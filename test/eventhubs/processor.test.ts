@@ -1,3 +1,4 @@
+import { EventHubConsumerClient, earliestEventPosition } from '@azure/event-hubs';
 import { expect, it, onTestFinished } from 'vitest';
 import { memoryCheckpointStore } from '../../src/eventhubs/checkpoint-memory.ts';
 import { eventHubsConnection } from '../../src/eventhubs/connection.ts';
@@ -49,7 +50,13 @@ async function processor(
         events.push(...page.map(({ sequenceNumber }) => `${id}/${sequenceNumber}`));
         await hold;
       },
-      closed: async (id, reason) => void log.push(`closed ${id} ${reason}`),
+      async closed(id, reason, fence) {
+        log.push(`closed ${id} ${reason}`);
+        // Something is always on its way: it ends when it has to.
+        if (reason === 'lost' && !fence.aborted)
+          await new Promise((resolve) => fence.addEventListener('abort', resolve));
+        log.push(`gone ${id}`);
+      },
       failed: (id, error) => void problems.push(`${id ?? '-'}: ${error.message}`),
     },
     ...options,
@@ -75,3 +82,91 @@ it.each(['reset', 'detach'])(
     expect(log).toHaveLength(4);
   },
 );
+
+it('gives half of its partitions to another process, which reads them only when nothing of the first is on its way', async () => {
+  const service = await hub();
+  const checkpoints = memoryCheckpointStore(systemClock);
+  const old = await processor(service, { checkpoints, ownerId: 'old' });
+  await eventually(() => old.reading().length === 4);
+  const goneAtOpening: number[] = [];
+  const next = await processor(service, {
+    checkpoints,
+    ownerId: 'next',
+    handler: {
+      opened: () => void goneAtOpening.push(old.log.filter((line) => line.startsWith('gone')).length),
+      page: async () => {},
+      closed: async () => {},
+      failed: () => {},
+    },
+  });
+  await eventually(() => next.reading().length === 2 && old.reading().length === 2);
+  expect(goneAtOpening).toEqual([2, 2]);
+  expect(PARTITIONS.filter((id) => next.running.status(id) === 'elsewhere')).toEqual(old.reading());
+});
+
+it('notices while a page is being taken that its partition was taken at the service, and does not take it back', async () => {
+  const service = await hub();
+  await send(service, 40);
+  let release = () => {};
+  const hold = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  const { events, log, running } = await processor(service, { hold, rebalanceMs: 60_000 });
+  await eventually(() => PARTITIONS.every((id) => events.some((event) => event.startsWith(`${id}/`))));
+  const thief = new EventHubConsumerClient('$Default', service.connectionString, 'telemetry');
+  const stolen: unknown[] = [];
+  const errors: Error[] = [];
+  thief.subscribe(
+    '2',
+    {
+      processEvents: async (page) => void stolen.push(...page),
+      processError: async (error) => void errors.push(error),
+    },
+    { ownerLevel: 1, startPosition: earliestEventPosition, maxWaitTimeInSeconds: 1 },
+  );
+  await eventually(() => log.includes('gone 2'));
+  release();
+  await eventually(() => stolen.length === 10);
+  expect(log.filter((line) => line.startsWith('closed'))).toEqual(['closed 2 lost']);
+  expect(running.status('2')).toBe('free');
+  expect(errors).toEqual([]);
+  await thief.close();
+});
+
+it('stops writing in time when ownership cannot be renewed, and goes on when it can', async () => {
+  const service = await hub();
+  const store = memoryCheckpointStore(systemClock);
+  let answers = Promise.resolve();
+  let answer = () => {};
+  const { log, problems, reading } = await processor(service, {
+    checkpoints: {
+      ...store,
+      listOwnership: async (...scope) => {
+        await answers;
+        return store.listOwnership(...scope);
+      },
+    },
+    ownershipExpiryMs: 1_200,
+    rebalanceMs: 100,
+  });
+  await eventually(() => reading().length === 4);
+  answers = new Promise((resolve) => {
+    answer = resolve;
+  });
+  await eventually(() => log.filter((line) => line.startsWith('gone')).length === 4);
+  expect(problems).toContain('0: given up: its ownership was not renewed for 800ms');
+  expect(reading()).toEqual([]);
+  answer();
+  await eventually(() => reading().length === 4);
+});
+
+it('reads on over a new connection when it is told to, and repeats nothing', async () => {
+  const service = await hub();
+  await send(service, 4);
+  const { running, events, reading } = await processor(service);
+  await eventually(() => reading().length === 4);
+  running.reconnect();
+  await send(service, 4, 4);
+  await eventually(() => events.length === 8, SOON_MS);
+  expect(new Set(events).size).toBe(8);
+});
