@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { fill } from './contenders/ingest-fill.mjs';
 import { EVENT_HUB, messageOf, start, withContainer, withServices } from './ingest-services.mjs';
 
-const THROUGHPUT = Number(process.env.BENCH_THROUGHPUT ?? 200_000);
+const PARTITIONS = Number(process.env.BENCH_PARTITIONS ?? 34);
 const EVENTS = Number(process.env.BENCH_EVENTS ?? 60_000);
 const DEVICES = Number(process.env.BENCH_DEVICES ?? 1_000);
 const SECONDS = Number(process.env.BENCH_SECONDS ?? 20);
@@ -19,7 +19,7 @@ export function run() {
     await fill(services.environment.EVENTHUB_CONNECTION_STRING, EVENT_HUB, EVENTS, DEVICES);
     const backlog = await withContainer(
       services,
-      { container: 'backlog', throughput: THROUGHPUT },
+      { container: 'backlog', partitions: PARTITIONS },
       (environment) => messageOf(start('ingest-ours.mjs', { ...environment, BENCH_EVENTS: String(EVENTS) })),
     );
     const { acknowledged, received, seconds, clientCpuMicros } = backlog.result;
@@ -27,13 +27,13 @@ export function run() {
     const rate = Math.round(highest * SHARE);
     const paced = await withContainer(
       services,
-      { container: 'paced', throughput: THROUGHPUT },
+      { container: 'paced', partitions: PARTITIONS },
       (environment) => pace({ ...environment, BENCH_HUB: PACED_HUB, BENCH_RATE: String(rate) }),
     );
     const { sent, ingested, producer } = paced.result;
     return {
       name: 'ingest-latency',
-      parameters: { requestUnitsPerSecond: THROUGHPUT, devices: DEVICES, seconds: SECONDS, share: SHARE },
+      parameters: { physicalPartitions: PARTITIONS, devices: DEVICES, seconds: SECONDS, share: SHARE },
       contenders: [
         {
           name: 'as fast as it can',

@@ -4,17 +4,14 @@
 import { fill } from './contenders/ingest-fill.mjs';
 import { EVENT_HUB, messageOf, start, withContainer, withServices } from './ingest-services.mjs';
 
-/** 200,000 RU/s are 34 physical partitions and more than two cores can use. */
-const THROUGHPUT = Number(process.env.BENCH_THROUGHPUT ?? 200_000);
-/** 100 physical partitions. */
-const MANY_PARTITIONS_THROUGHPUT = 600_000;
+const PARTITIONS = Number(process.env.BENCH_PARTITIONS ?? 34);
 const CONTENDERS = {
-  'cosmos-pipe': { script: 'ingest-ours.mjs', throughput: THROUGHPUT },
-  'cosmos-pipe, 100 partitions': { script: 'ingest-ours.mjs', throughput: MANY_PARTITIONS_THROUGHPUT },
-  upserts: { script: 'ingest-upserts.mjs', throughput: THROUGHPUT },
-  executeBulkOperations: { script: 'ingest-execute-bulk.mjs', throughput: THROUGHPUT },
-  'executeBulkOperations, tuned': { script: 'ingest-execute-bulk-tuned.mjs', throughput: THROUGHPUT },
-  'items.bulk, tuned': { script: 'ingest-items-bulk.mjs', throughput: THROUGHPUT },
+  'cosmos-pipe': { script: 'ingest-ours.mjs', partitions: PARTITIONS },
+  'cosmos-pipe, 100 partitions': { script: 'ingest-ours.mjs', partitions: 100 },
+  upserts: { script: 'ingest-upserts.mjs', partitions: PARTITIONS },
+  executeBulkOperations: { script: 'ingest-execute-bulk.mjs', partitions: PARTITIONS },
+  'executeBulkOperations, tuned': { script: 'ingest-execute-bulk-tuned.mjs', partitions: PARTITIONS },
+  'items.bulk, tuned': { script: 'ingest-items-bulk.mjs', partitions: PARTITIONS },
 };
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
 const EVENTS = Number(process.env.BENCH_EVENTS ?? 60_000);
@@ -36,7 +33,7 @@ export function run() {
     const [ours, ...others] = contenders;
     return {
       name: 'ingest',
-      parameters: { events: EVENTS, requestUnitsPerSecond: THROUGHPUT, devices: DEVICES, rounds: ROUNDS },
+      parameters: { events: EVENTS, physicalPartitions: PARTITIONS, devices: DEVICES, rounds: ROUNDS },
       contenders,
       ratios: Object.fromEntries(
         others.map(({ name, eventsPerSecond }) => [
@@ -48,10 +45,10 @@ export function run() {
   });
 }
 
-async function contend(services, { script, throughput }, container) {
+async function contend(services, { script, partitions }, container) {
   const { result, stored, serverCpuMicros } = await withContainer(
     services,
-    { container, throughput },
+    { container, partitions },
     (environment) => messageOf(start(script, { ...environment, BENCH_EVENTS: String(EVENTS) })),
   );
   const { received, acknowledged, seconds, clientCpuMicros } = result;

@@ -18,6 +18,7 @@ const paced = (seconds, run) =>
     run,
     recorder: createStageRecorder('produce', { clock }),
     clock,
+    ownThread: true,
   });
 
 const warmUp = await paced(WARM_UP_SECONDS, 'warm-up');

@@ -51,6 +51,9 @@ const DISTINCT_REQUESTS = 8;
 /** A partial batch does not wait longer than this many times `maxWaitMs` for the answer to the request before it. */
 const WAIT_FOR_ANSWER = 4;
 
+/** How soon a range that waits is looked at again: patience ends when the load does. */
+const RECONSIDER_MS = 100;
+
 const ABORTED = { ok: false, statusCode: 0, reason: 'the writer was aborted', poison: false } as const;
 const WITHDRAWN = {
   ok: false,
@@ -165,7 +168,7 @@ export class WriterEngine implements BulkWriter {
 
   /** Sends whatever of a range may leave now, and makes sure that somebody comes back for the rest. */
   #pump(range: RangeLane): void {
-    const { maxOperations, maxRequestBytes, maxRequests, signal } = this.#options;
+    const { maxOperations, maxRequestBytes, maxRequests, patience, signal } = this.#options;
     if (signal?.aborted) this.#abandonQueued();
     // With the window full, the next answer pumps again.
     while (
@@ -177,7 +180,7 @@ export class WriterEngine implements BulkWriter {
       const now = this.#clock.now();
       const at = this.#sendableAt(range, now);
       if (at > now) {
-        this.#wake(range, at, now);
+        this.#wake(range, patience === undefined ? at : Math.min(at, now + RECONSIDER_MS), now);
         return;
       }
       if (this.#requests >= maxRequests) {
