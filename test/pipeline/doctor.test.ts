@@ -27,7 +27,7 @@ interface Report {
 }
 
 async function doctor(env: NodeJS.ProcessEnv): Promise<{ code: number; report: Report }> {
-  const { code, stdout } = await cli(['doctor', '--json', '--timeout', '2s'], { env, cwd: folder });
+  const { code, stdout } = await cli(['doctor', '--json', '--timeout', '10s'], { env, cwd: folder });
   return { code, report: JSON.parse(stdout) as Report };
 }
 

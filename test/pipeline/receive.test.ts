@@ -156,9 +156,18 @@ describe('the webhook', () => {
 
 describe('pull', () => {
   async function pulling(more: Partial<ReceiveOptions> = {}, giveUpMs?: number) {
-    const grid = await startGrid({ timeScale: 0.01 });
+    const grid = await startGrid({ timeScale: 0.02 });
     await grid.ask('PUT', '/namespace/topics/orders', {});
-    await grid.ask('PUT', '/namespace/topics/orders/eventSubscriptions/store', {});
+    // Six seconds at this scale: a busy machine may take its time to store.
+    const lockSeconds = 300;
+    await grid.ask('PUT', '/namespace/topics/orders/eventSubscriptions/store', {
+      properties: {
+        deliveryConfiguration: {
+          deliveryMode: 'Queue',
+          queue: { receiveLockDurationInSeconds: lockSeconds },
+        },
+      },
+    });
     const { common, deadLetters, stop } = await options(giveUpMs);
     const target = { endpoint: grid.url, key: new Secret(grid.key), topic: 'orders', subscription: 'store' };
     const running = receivePull({
@@ -169,7 +178,7 @@ describe('pull', () => {
       maxEvents: 20,
       waitSeconds: 10,
       concurrency: 2,
-      lockMs: 60_000,
+      lockMs: lockSeconds * 1000,
     });
     const publish = async (ids: readonly string[]): Promise<void> => {
       const events = ids.map((id) => ({

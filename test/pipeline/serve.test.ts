@@ -53,7 +53,7 @@ const result = async (path: string) => (await get(path)).headers.get('x-cache');
 describe('startCacheServer', () => {
   beforeEach(async () => {
     redis = await startRedis();
-    cache = await openCache(targetOf(redis), { commandTimeoutMs: 200, maxRetries: 1 });
+    cache = await openCache(targetOf(redis), { commandTimeoutMs: 5_000, maxRetries: 1 });
     reads = [];
     gate = undefined;
     store.clear();
