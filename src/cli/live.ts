@@ -8,8 +8,9 @@ const BEGIN = '\u001b[?25l\u001b[?7l';
 const END = '\u001b[?7h\u001b[?25h';
 const ERASE_DOWN = '\u001b[0J';
 
+const ESCAPE = '\u001b';
 /** Colour and the like: takes no column. */
-const CONTROL = new RegExp('(\u001b\\[[\\d;]*m)');
+const CONTROL = new RegExp(`(${ESCAPE}\\[[\\d;]*m)`);
 
 export interface LiveView {
   /** Draws the last state once more and leaves it on the screen. */
