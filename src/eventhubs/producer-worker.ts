@@ -30,7 +30,8 @@ export type PlainFailure = Omit<SendFailure, 'error'> & { readonly error: PlainE
 export type ProducerAnswer =
   | { readonly type: 'open'; readonly partitionIds: readonly string[]; readonly maxMessageBytes: number }
   | { readonly type: 'refused'; readonly error: PlainError }
-  | { readonly type: 'answer'; readonly id: number; readonly failure: PlainFailure | undefined };
+  | { readonly type: 'answer'; readonly id: number; readonly failure: PlainFailure | undefined }
+  | { readonly type: 'closed' };
 
 const LOWER_PRIORITY = 5;
 
@@ -65,7 +66,7 @@ async function work(
       void producer
         .close()
         .catch(() => {})
-        .then(() => port.close());
+        .then(() => post({ type: 'closed' }));
   });
   const { maxMessageBytes, partitionIds } = producer;
   post({ type: 'open', partitionIds, maxMessageBytes });

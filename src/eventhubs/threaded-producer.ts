@@ -18,42 +18,45 @@ export async function openThreadedProducer(
 ): Promise<EventHubsProducer> {
   const workerData: ProducerWorkerInput = { target: toPlainTarget(target), options };
   const worker = new Worker(new URL('./producer-worker.js', import.meta.url), { workerData });
-  const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-  const opened = await new Promise<Extract<ProducerAnswer, { type: 'open' }>>((resolve, reject) => {
-    worker.once('error', reject);
-    worker.once('message', (answer: ProducerAnswer) => {
-      if (answer.type === 'open') resolve(answer);
-      else if (answer.type === 'refused') reject(fromPlainError(answer.error));
+  try {
+    const opened = await new Promise<Extract<ProducerAnswer, { type: 'open' }>>((resolve, reject) => {
+      worker.once('error', reject);
+      worker.once('exit', () => reject(new Error(ENDED)));
+      worker.once('message', (answer: ProducerAnswer) => {
+        if (answer.type === 'open') resolve(answer);
+        else if (answer.type === 'refused') reject(fromPlainError(answer.error));
+      });
     });
-  });
-  return new ThreadedProducer(worker, opened, ended);
+    return new ThreadedProducer(worker, opened);
+  } catch (error) {
+    await worker.terminate();
+    throw error;
+  }
 }
+
+const ENDED = 'the sending thread ended';
 
 class ThreadedProducer implements EventHubsProducer {
   readonly partitionIds: readonly string[];
   readonly maxMessageBytes: number;
   readonly #worker: Worker;
-  readonly #ended: Promise<void>;
   readonly #waiting = new Map<number, (failure: SendFailure | undefined) => void>();
   #nextId = 0;
   #encoding: EventEncoding | undefined;
   /** Why the thread is gone. */
   #gone: Error | undefined;
+  #closed: (() => void) | undefined;
 
-  constructor(
-    worker: Worker,
-    { maxMessageBytes, partitionIds }: Extract<ProducerAnswer, { type: 'open' }>,
-    ended: Promise<void>,
-  ) {
+  constructor(worker: Worker, { maxMessageBytes, partitionIds }: Extract<ProducerAnswer, { type: 'open' }>) {
     this.#worker = worker;
-    this.#ended = ended;
     this.partitionIds = partitionIds;
     this.maxMessageBytes = maxMessageBytes;
     worker.on('message', (answer: ProducerAnswer) => {
       if (answer.type === 'answer') this.#answered(answer);
+      else if (answer.type === 'closed') this.#closed?.();
     });
     worker.on('error', (error) => this.#lost(error));
-    worker.once('exit', () => this.#lost(new Error('the sending thread ended')));
+    worker.once('exit', () => this.#lost(new Error(ENDED)));
   }
 
   send(batch: EncodedBatch): Promise<SendFailure | undefined> {
@@ -74,9 +77,16 @@ class ThreadedProducer implements EventHubsProducer {
     return error;
   }
 
+  /** Ends the thread even where the SDK left a timer behind. */
   async close(): Promise<void> {
-    this.#post({ type: 'close' });
-    await this.#ended;
+    if (!this.#gone) {
+      const closed = new Promise<void>((resolve) => {
+        this.#closed = resolve;
+      });
+      this.#post({ type: 'close' });
+      await closed;
+    }
+    await this.#worker.terminate();
   }
 
   #post(order: ProducerOrder): void {
@@ -93,6 +103,7 @@ class ThreadedProducer implements EventHubsProducer {
     this.#gone ??= error;
     for (const answer of this.#waiting.values()) answer(failureOf(this.#gone));
     this.#waiting.clear();
+    this.#closed?.();
   }
 }
 
