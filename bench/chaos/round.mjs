@@ -66,7 +66,10 @@ async function disturbAndVerify(plan, processes, folder, faults) {
   });
   for (const step of plan.steps) {
     await until(
-      async () => (await stack.stored(PLACE.container)) >= step.afterShare * sent,
+      async () => {
+        if (!producer.running) await mustHaveProduced(producer);
+        return (await stack.stored(PLACE.container)) >= step.afterShare * sent;
+      },
       STEP_TIMEOUT_MS,
       `${Math.round(step.afterShare * 100)}% of the events were not stored`,
     );
@@ -80,8 +83,7 @@ async function disturbAndVerify(plan, processes, folder, faults) {
     }
   }
 
-  const produced = await endOf(producer);
-  if (produced.code !== 0) throw new Error(`produce exited with ${produced.code}: ${produced.stderr.trim()}`);
+  await mustHaveProduced(producer);
   sent = await acknowledgedIn(join(folder, LEDGER));
   // Faults last as long as they were planned to. Whoever has not caught up after that stands still, which is no loss yet.
   const caughtUp = await until(
@@ -122,6 +124,11 @@ async function disturbAndVerify(plan, processes, folder, faults) {
       ...lastWords,
     ],
   };
+}
+
+async function mustHaveProduced(producer) {
+  const { code, stderr } = await endOf(producer);
+  if (code !== 0) throw new Error(`produce exited with ${code}: ${stderr.trim()}`);
 }
 
 /** The last line of a ledger says how many events were acknowledged. */

@@ -64,14 +64,14 @@ export async function openProducer(
   };
   const client = connect();
   try {
-    const partitionIds = await throughThrottling(() => client.getPartitionIds());
+    const partitionIds = await whenItCanBeHad(() => client.getPartitionIds());
     let maxMessageBytes = Number.POSITIVE_INFINITY;
     const waiting = [...partitionIds];
     await Promise.all(
       Array.from({ length: OPENING }, async () => {
         for (let partitionId = waiting.shift(); partitionId !== undefined; partitionId = waiting.shift()) {
           const id = partitionId;
-          const { maxSizeInBytes } = await throughThrottling(() => client.createBatch({ partitionId: id }));
+          const { maxSizeInBytes } = await whenItCanBeHad(() => client.createBatch({ partitionId: id }));
           maxMessageBytes = Math.min(maxMessageBytes, maxSizeInBytes);
         }
       }),
@@ -83,15 +83,16 @@ export async function openProducer(
   }
 }
 
-const OPENING_ATTEMPTS = 8;
+/** Attempts to open: while the service is busy, and after a connection that was lost or refused. */
+const OPENING_ATTEMPTS = { throttled: 8, retryable: 4, tooLarge: 1, fatal: 1 } as const;
 
-/** Opening waits out a busy service; anything else is told at once. */
-async function throughThrottling<T>(operation: () => Promise<T>): Promise<T> {
+/** Opening waits out a busy service, and survives a lost connection; anything else is told at once. */
+async function whenItCanBeHad<T>(operation: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await operation();
     } catch (error) {
-      if (attempt === OPENING_ATTEMPTS || classify(error, false).kind !== 'throttled') throw error;
+      if (attempt >= OPENING_ATTEMPTS[classify(error, false).kind]) throw error;
       await delay(100 * 2 ** (attempt - 1));
     }
   }

@@ -36,6 +36,45 @@ async function feedOrder(connection: CosmosConnection): Promise<Map<string, numb
 const ascending = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 describe('against the unmodified SDK over a socket', () => {
+  it('has its share of the throughput that is provisioned now, not of what was when it was opened', async () => {
+    const connection = await account.container({ throughput: 400 });
+    // 4 RU/s: the writes below would take minutes.
+    const writer = await createBulkWriter({
+      connection,
+      ruBudget: { fraction: 0.01 },
+      budgetEveryMs: 50,
+      maxWaitMs: 0,
+    });
+    const written = writeAll(writer, upserts(100, 10));
+    const { offer } = await connection.container.readOffer();
+    const { resource } = await connection.container.readOffer();
+    if (resource?.content !== undefined)
+      await offer?.replace({ ...resource, content: { ...resource.content, offerThroughput: 400_000 } });
+    expect((await written).every(({ ok }) => ok)).toBe(true);
+    await writer.close();
+  });
+
+  it('sends nothing more of what is behind a raised fence, and everything else', async () => {
+    const connection = await account.container();
+    const writer = await createBulkWriter({ connection, maxWaitMs: 60_000 });
+    const fence = { raised: false };
+    const settled: string[] = [];
+    const write = (key: string, behind?: typeof fence) =>
+      writer.write(
+        upsert(key, 0),
+        (outcome) => void settled.push(`${key} ${outcome.ok ? 'stored' : outcome.reason}`),
+        behind,
+      );
+    void write('a', fence);
+    void write('b');
+    writer.withdraw(fence);
+    void write('c', fence);
+    expect(settled).toEqual(['a another process writes it now', 'c another process writes it now']);
+    await writer.close();
+    expect(settled.slice(2)).toEqual(['b stored']);
+    expect((await storedItems(connection)).map(({ key }) => key)).toEqual(['b']);
+  });
+
   it('stores every operation of many keys over many ranges', async () => {
     const connection = await account.container();
     const writer = await createBulkWriter({ connection });

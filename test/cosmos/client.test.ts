@@ -8,6 +8,7 @@ import {
   throughputOf,
 } from '../../src/cosmos/containers.ts';
 import { createDocumentStore } from '../../src/cosmos/document-store.ts';
+import { toPipeError } from '../../src/cosmos/errors.ts';
 import { queryItems, queryPages, readItem } from '../../src/cosmos/items.ts';
 import { Secret } from '../../src/util/secret.ts';
 import { REFUSING_PORT } from '../helpers/ports.ts';
@@ -37,6 +38,16 @@ describe('openCosmos', () => {
       exitCode: 3,
       message: expect.stringContaining(`cannot reach Cosmos DB at 127.0.0.1:${REFUSING_PORT} (`),
       hint: 'start the local stack with `cosmos-pipe local`',
+    });
+  });
+
+  it('takes an account that cannot serve for one that cannot be reached', () => {
+    const busy = { code: 503, body: { message: 'Service is currently unavailable\r\nActivityId: 1' } };
+    expect(toPipeError(busy, target({ endpoint: 'https://contoso.documents.azure.com' }))).toMatchObject({
+      code: 'E_UNREACHABLE',
+      exitCode: 3,
+      message:
+        'Cosmos DB at contoso.documents.azure.com cannot serve requests now (503 Service is currently unavailable)',
     });
   });
 

@@ -2,7 +2,7 @@ import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CosmosClient } from '@azure/cosmos';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { createBulkWriter } from '../../src/cosmos/bulk-writer.ts';
 import { type CosmosService, startCosmos } from '../../src/local/cosmos/index.ts';
 import { type EventHubsService, startEventHubs } from '../../src/local/event-hubs/index.ts';
@@ -171,6 +171,39 @@ describe('ingest', () => {
     const { options, send } = pipe({ until: 'idle', limits: { idleMs: 300 } });
     await send(40);
     expect(await ingest(options)).toMatchObject({ ended: 'idle', stored: 40 });
+  });
+
+  it('does not take an outage of the hub for quiet, and does not say that the lag is 0', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'hub-'));
+    const first = await startEventHubs({ port: 0, dataDir });
+    const connectionOf = (service: EventHubsService) =>
+      service.environment['EVENTHUB_CONNECTION_STRING'] ?? '';
+    const seen: IngestProgress[] = [];
+    const { options } = pipe({
+      until: 'idle',
+      limits: { idleMs: 700 },
+      onProgress: (progress) => seen.push(progress),
+    });
+    const { eventHub } = options.eventHubs;
+    await sendTelemetry({ connectionString: connectionOf(first), eventHub, count: 40 });
+    const connectionString = new Secret(connectionOf(first));
+    let hasEnded = false;
+    const running = ingest({ ...options, eventHubs: { ...options.eventHubs, connectionString } });
+    void running.then(() => {
+      hasEnded = true;
+    });
+    await eventually(
+      () => (options.recorder as ReturnType<typeof createStageRecorder>).snapshot().done === 40,
+    );
+    await first.stop();
+    const stoppedAt = seen.length;
+    // Two reports during which nothing comes: three times the wait for quiet.
+    await eventually(() => seen.length >= stoppedAt + 3);
+    expect(hasEnded).toBe(false);
+    expect(seen.at(-1)?.partitions.map(({ lagEvents }) => lagEvents)).toEqual(Array(4).fill(undefined));
+    const second = await startEventHubs({ port: first.port, dataDir });
+    onTestFinished(() => second.stop());
+    expect(await running).toMatchObject({ ended: 'idle', stored: 40 });
   });
 
   it('drains what the hub holds when its producer is done', async () => {
