@@ -68,8 +68,17 @@ function trialLine({ held, ratePerSecond, reason }: Trial, { endToEnd }: RunRepo
 
 /** What the search found, for a person. */
 export function searchLines(search: FindMaxResult): string[] {
-  const { complete, failedPerSecond, failedReason, failedRuns, generatorLimited, held, ratePerSecond, runs } =
-    search;
+  const {
+    complete,
+    failedPerSecond,
+    failedReason,
+    failedRuns,
+    generatorLimited,
+    held,
+    range,
+    ratePerSecond,
+    runs,
+  } = search;
   if (ratePerSecond === 0) return [`  no rate held: ${failedReason ?? 'the search was stopped'}`];
   return [
     `  MAXIMUM  ${formatCount(ratePerSecond)} events/s, held ${held} of ${runs} times${complete ? '' : ' (the search was not finished)'}`,
@@ -78,6 +87,9 @@ export function searchLines(search: FindMaxResult): string[] {
       : [
           `           ${formatCount(failedPerSecond)} events/s (+${formatShare(failedPerSecond / ratePerSecond - 1)}) failed ${failedRuns} times: ${failedReason}`,
         ]),
+    range.toPerSecond === undefined
+      ? `           no rate was too high`
+      : `           nothing failed up to ${formatCount(range.fromPerSecond)}, nothing held from ${formatCount(range.toPerSecond)} on`,
     ...(generatorLimited ? ['           the generator was the limit: the pipeline may take more'] : []),
   ];
 }

@@ -30,6 +30,8 @@ export interface FindMaxResult {
   readonly failedPerSecond?: number;
   readonly failedReason?: string;
   readonly failedRuns?: number;
+  /** How sure that is: up to `fromPerSecond` nothing that was tried failed, from `toPerSecond` on nothing held. */
+  readonly range: { readonly fromPerSecond: number; readonly toPerSecond?: number };
   /** What ended the climb was the generator: the pipeline may take more. */
   readonly generatorLimited: boolean;
   /** True when the search ended by itself: bracketed within the precision and confirmed. */
@@ -71,6 +73,7 @@ export async function findMaxRate(options: FindMaxOptions): Promise<FindMaxResul
     runs: best === undefined ? 0 : best.held + best.failures.length,
     ...(limit && { failedPerSecond: limit.ratePerSecond, failedRuns: limit.failures.length }),
     ...(reason?.reason !== undefined && { failedReason: reason.reason }),
+    range: rangeOf(tried),
     generatorLimited: limit?.failures.every(({ generatorLimited }) => generatorLimited === true) ?? false,
     complete: rate === undefined && best !== undefined && best.held >= confirmations,
     trials,
@@ -100,6 +103,19 @@ function triedRates(trials: readonly Trial[]): Tried[] {
     const failures = runs.filter(({ held }) => !held);
     return { ratePerSecond, held: runs.length - failures.length, failures };
   });
+}
+
+/** Where runs at the same rate, or at a lower one, ended differently, the machine decided and not the pipeline. */
+function rangeOf(tried: readonly Tried[]): FindMaxResult['range'] {
+  const failed = tried.filter(({ failures }) => failures.length > 0).map((one) => one.ratePerSecond);
+  const held = tried.filter((one) => one.held > 0).map((one) => one.ratePerSecond);
+  const firstFailed = Math.min(Number.POSITIVE_INFINITY, ...failed);
+  const lastHeld = Math.max(0, ...held);
+  const above = failed.filter((rate) => rate > lastHeld);
+  return {
+    fromPerSecond: Math.max(0, ...held.filter((rate) => rate < firstFailed)),
+    ...(above.length > 0 && { toPerSecond: Math.min(...above) }),
+  };
 }
 
 function hasFailed({ failures }: Tried): boolean {

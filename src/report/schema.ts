@@ -251,6 +251,10 @@ const runReport = z
         failedPerSecond: amount.optional(),
         failedReason: z.string().optional(),
         failedRuns: count.optional(),
+        range: z
+          .strictObject({ fromPerSecond: amount, toPerSecond: amount.optional() })
+          .optional()
+          .describe('up to the first nothing that was tried failed, from the second on nothing held'),
         generatorLimited: z.boolean(),
         complete: z.boolean(),
         trials: z.array(

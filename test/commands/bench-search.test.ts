@@ -50,19 +50,22 @@ it('says what was found, how sure it is, and what was the limit', () => {
     failedPerSecond: 3_500,
     failedReason: 'ingest was 900 events behind',
     failedRuns: 2,
+    range: { fromPerSecond: 3_400, toPerSecond: 3_600 },
     generatorLimited: false,
     complete: true,
     trials: [],
   };
   expect(searchLines(found).join('\n')).toMatchInlineSnapshot(`
     "  MAXIMUM  3,400 events/s, held 3 of 3 times
-               3,500 events/s did not: ingest was 900 events behind"
+               3,500 events/s (+2.9%) failed 2 times: ingest was 900 events behind
+               nothing failed up to 3,400, nothing held from 3,600 on"
   `);
   expect(
     searchLines({ ...found, complete: false, generatorLimited: true }).join('\n'),
   ).toMatchInlineSnapshot(`
     "  MAXIMUM  3,400 events/s, held 3 of 3 times (the search was not finished)
-               3,500 events/s did not: ingest was 900 events behind
+               3,500 events/s (+2.9%) failed 2 times: ingest was 900 events behind
+               nothing failed up to 3,400, nothing held from 3,600 on
                the generator was the limit: the pipeline may take more"
   `);
   expect(searchLines({ ...found, ratePerSecond: 0 })).toEqual([

@@ -40,6 +40,8 @@ it('tries again what failed once, so that a busy moment is no limit', async () =
   expect(found.ratePerSecond).toBeGreaterThan(6_000);
   expect(tried.slice(0, 6)).toEqual([1_000, 2_000, 4_000, 4_000, 4_000, 8_000]);
   expect(found).toMatchObject({ complete: true, failedRuns: 2 });
+  // Once it failed at 4,000, so only what is below never did.
+  expect(found.range).toEqual({ fromPerSecond: 2_000, toPerSecond: found.failedPerSecond });
 });
 
 it('says that the generator was the limit only when it was every time', async () => {
