@@ -60,7 +60,10 @@ export async function findMaxRate(options: FindMaxOptions): Promise<FindMaxResul
   const trials: Trial[] = [];
   let rate = nextRate(triedRates(trials), options);
   while (rate !== undefined && trials.length < maxTrials && !signal.aborted) {
-    trials.push(await options.trial(rate));
+    const trial = await options.trial(rate);
+    // A run that was cut short says nothing of its rate.
+    if (signal.aborted) break;
+    trials.push(trial);
     rate = nextRate(triedRates(trials), options);
   }
   const tried = triedRates(trials);
