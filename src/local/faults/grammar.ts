@@ -3,7 +3,6 @@ import { parseDurationMs } from '../../util/duration.ts';
 /** Fault kinds that each embedded service knows. `latency` takes a duration; the others a probability or a count. */
 export const FAULT_KINDS = {
   'event-hubs': ['latency', 'server-busy', 'detach', 'reset', 'timeout', 'unauthorized'],
-  kafka: ['latency', 'server-busy', 'reset', 'timeout'],
   cosmos: ['latency', 'throttle', 'gone', 'unavailable', 'reset', 'timeout', 'retry-with', 'split'],
   'event-grid': ['latency', 'throttle', 'unavailable', 'reset', 'timeout', 'unauthorized'],
   redis: ['latency', 'reset', 'timeout', 'loading', 'error'],
