@@ -8,7 +8,11 @@ function progress(stored: number): IngestProgress {
   return {
     elapsedMs: 10.4,
     totals: { stored },
-    partitions: [{ lagEvents: 3 }, { lagEvents: 4 }, {}],
+    partitions: [
+      { owner: 'ingest-1', lagEvents: 3 },
+      { owner: 'ingest-1', lagEvents: 4 },
+      { owner: undefined },
+    ],
   } as never;
 }
 
