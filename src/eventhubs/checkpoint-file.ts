@@ -92,12 +92,9 @@ export function fileCheckpointStore(folder: string, clock: Clock): ResettableChe
       }));
     },
     async claimOwnership(claims) {
-      const won: PartitionOwnership[] = [];
-      for (const request of claims) {
-        const result = await claim(request);
-        if (result !== undefined) won.push(result);
-      }
-      return won;
+      // Side by side: every step waits for a turn of the event loop, and many partitions would outlast their claims.
+      const results = await Promise.all(claims.map(claim));
+      return results.filter((result) => result !== undefined);
     },
     async updateCheckpoint(checkpoint) {
       const { partitionId, sequenceNumber } = checkpoint;
@@ -204,10 +201,11 @@ async function readNewest<T>(
   const directory = directoryOf(folder, scope);
   for (;;) {
     try {
-      const values: T[] = [];
-      for (const entry of newest(await entries(directory, kind)).values())
-        values.push(toValue(entry, JSON.parse(await readFile(join(directory, entry.name), 'utf8'))));
-      return values;
+      return await Promise.all(
+        [...newest(await entries(directory, kind)).values()].map(async (entry) =>
+          toValue(entry, JSON.parse(await readFile(join(directory, entry.name), 'utf8'))),
+        ),
+      );
     } catch (error) {
       if (!hasCode(error, 'ENOENT')) throw error;
     }

@@ -81,6 +81,7 @@ class Readers implements PartitionReaders {
   readonly #options: ReadersOptions;
   readonly #readers = new Set<Reader>();
   readonly #closing = new AbortController();
+  #watching: Promise<void> | undefined;
   #client: EventHubConsumerClient | undefined;
   #connecting = false;
   #failures = 0;
@@ -106,7 +107,7 @@ class Readers implements PartitionReaders {
     this.#readers.add(reader);
     if (this.#client === undefined && !this.#connecting) this.#connect();
     else reader.subscribe();
-    void this.#watch(reader, attachMs);
+    this.#watching ??= this.#watch(attachMs);
     return reader;
   }
 
@@ -174,17 +175,22 @@ class Readers implements PartitionReaders {
   }
 
   /** An answer that never comes looks like a partition without events, unless somebody looks. */
-  async #watch(reader: Reader, attachMs: number): Promise<void> {
+  async #watch(attachMs: number): Promise<void> {
     const { clock } = this.#options;
-    let detachedAt = clock.now();
-    while (!reader.stopped) {
-      await clock.sleep(attachMs / 4, this.#closing.signal).catch(() => reader.stop());
-      if (reader.attached || this.#client === undefined || !reader.waitsForLink) detachedAt = clock.now();
-      else if (clock.now() - detachedAt >= attachMs) {
-        detachedAt = clock.now();
-        this.#tellLost();
-        this.reconnect();
+    const { signal } = this.#closing;
+    const waitingSince = new WeakMap<Reader, number>();
+    while (!signal.aborted) {
+      await clock.sleep(attachMs / 4, signal).catch(() => {});
+      const now = clock.now();
+      let longest = 0;
+      for (const reader of this.#readers) {
+        if (!reader.waitsForLink || !waitingSince.has(reader)) waitingSince.set(reader, now);
+        longest = Math.max(longest, now - (waitingSince.get(reader) ?? now));
       }
+      if (longest < attachMs || this.#client === undefined) continue;
+      for (const reader of this.#readers) waitingSince.set(reader, now);
+      this.#tellLost();
+      this.reconnect();
     }
   }
 

@@ -186,7 +186,7 @@ class BalancedProcessor implements Processor {
     const { take, steal } = stopping
       ? { take: [], steal: [] }
       : planBalance({ ...view, mine: new Set(this.#held.keys()) });
-    const renewed = [...this.#held.values()].filter(({ state }) => state !== 'lost');
+    const renewed = this.#dueForRenewal();
     const wanted = [...renewed.map(({ partitionId }) => partitionId), ...take, ...steal];
     if (wanted.length === 0) return;
     const won = await checkpoints.claimOwnership(
@@ -203,6 +203,20 @@ class BalancedProcessor implements Processor {
     for (const partitionId of [...take, ...steal])
       if (etags.has(partitionId))
         this.#open(partitionId, { etag: etags.get(partitionId), trustedUntil }, steal.includes(partitionId));
+  }
+
+  /**
+   * Claims are renewed three times while they last, a part of them each time, so that many partitions are an even load for
+   * the store and not a burst.
+   */
+  #dueForRenewal(): readonly Holding[] {
+    const everyMs = this.#expiryMs / 3;
+    const trustedMs = this.#expiryMs * TRUSTED_SHARE;
+    const dueBelow = this.#options.clock.now() + trustedMs - everyMs;
+    const held = [...this.#held.values()].filter(({ state }) => state !== 'lost');
+    const oldestFirst = held.sort((a, b) => a.trustedUntil - b.trustedUntil);
+    const share = Math.ceil((held.length * this.#rebalanceMs) / everyMs);
+    return oldestFirst.filter(({ trustedUntil }, index) => index < share || trustedUntil <= dueBelow);
   }
 
   #open(

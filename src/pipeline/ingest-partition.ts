@@ -45,6 +45,8 @@ export interface PartitionEnvironment {
   readonly fatal: (error: Error) => void;
   readonly checkpointEvents: number;
   readonly checkpointIntervalMs: number;
+  /** Two checkpoints of one partition are at least this far apart, however fast events come. */
+  readonly checkpointGapMs: () => number;
   readonly maxUnsettled: number;
   /** Told of every page; what it returns is called when everything up to the end of the page is durable. */
   readonly onPage?: ((partitionId: string, events: readonly ReceivedEvent[]) => () => void) | undefined;
@@ -52,8 +54,6 @@ export interface PartitionEnvironment {
 
 /** A partition whose events are older than this when they are received is behind, and for this long after the last of them. */
 const BEHIND_MS = 1_000;
-/** Two checkpoints of one partition are at least this far apart, however fast events come. */
-const MIN_CHECKPOINT_GAP_MS = 250;
 
 /**
  * The way of one partition's events through the process, from the page that the SDK hands over to the checkpoint.
@@ -146,10 +146,9 @@ export class IngestPartition {
 
   /** Saves a checkpoint when enough events or time have passed since the last one. */
   checkpointIfDue(): void {
-    const { checkpointEvents, checkpointIntervalMs } = this.#environment;
+    const { checkpointEvents, checkpointGapMs, checkpointIntervalMs } = this.#environment;
     const age = this.checkpointAgeMs();
-    const due =
-      this.#sinceSaved >= checkpointEvents ? age >= MIN_CHECKPOINT_GAP_MS : age >= checkpointIntervalMs;
+    const due = age >= (this.#sinceSaved >= checkpointEvents ? checkpointGapMs() : checkpointIntervalMs);
     if (!due || this.#saving !== undefined || this.#state === 'closing') return;
     this.#saving = this.#save().finally(() => {
       this.#saving = undefined;

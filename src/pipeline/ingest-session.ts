@@ -13,6 +13,12 @@ import { drainTargets, undrained } from './ingest-until.ts';
 const TICK_MS = 100;
 const PROGRESS_EVERY_MS = 1_000;
 const FOREIGN_CHECKPOINTS_EVERY_MS = 1_000;
+/**
+ * Two checkpoints of one partition are at least this far apart, however fast events come; with many partitions farther, so
+ * that all of them together cost a container of 400 RU/s about 100.
+ */
+const MIN_CHECKPOINT_GAP_MS = 250;
+const CHECKPOINT_SHARE_MS = 100;
 /** How often the hub is asked again whether all is quiet, while the answer is not known. */
 const ASK_AGAIN_MS = 1_000;
 
@@ -119,6 +125,7 @@ export class Session {
   #environment(writer: BulkWriter): PartitionEnvironment {
     const { checkpoints, connection, hub, mapper, options, store, totals } = this.#run;
     const { limits = {}, mapping = {} } = options;
+    const { checkpointIntervalMs = 5_000 } = limits;
     const newerPath = (mapping.newerField ?? 'deviceSequenceNumber').split('.');
     const writeNewer = newerOnlyWriter(writer, store.read, newerPath);
     return {
@@ -152,7 +159,12 @@ export class Session {
       clock: options.clock,
       fatal: (error) => this.#fail(error),
       checkpointEvents: limits.checkpointEvents ?? 1_000,
-      checkpointIntervalMs: limits.checkpointIntervalMs ?? 5_000,
+      checkpointIntervalMs,
+      checkpointGapMs: () =>
+        Math.min(
+          checkpointIntervalMs,
+          Math.max(MIN_CHECKPOINT_GAP_MS, this.#partitions.size * CHECKPOINT_SHARE_MS),
+        ),
       maxUnsettled: limits.maxUnsettled ?? 50_000,
       onPage: options.onPage,
     };

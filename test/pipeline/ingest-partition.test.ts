@@ -73,6 +73,7 @@ async function partition(changes: Partial<PartitionEnvironment> = {}) {
     fatal: (error) => failures.push(error),
     checkpointEvents: 1_000_000,
     checkpointIntervalMs: 1_000_000,
+    checkpointGapMs: () => 250,
     maxUnsettled: 1_000,
     ...changes,
   };

@@ -190,6 +190,7 @@ export class SimulatedIngester {
       fatal: () => this.#fail(),
       checkpointEvents,
       checkpointIntervalMs,
+      checkpointGapMs: () => 250,
       maxUnsettled,
     };
   }
