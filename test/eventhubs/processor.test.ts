@@ -170,3 +170,33 @@ it('reads on over a new connection when it is told to, and repeats nothing', asy
   await eventually(() => events.length === 8, SOON_MS);
   expect(new Set(events).size).toBe(8);
 });
+
+it('renews the claims of many partitions a part at a time, all of them while they last, without a warning', async () => {
+  const service = await startEventHubs({ hubs: [{ name: 'telemetry', partitionCount: 32 }] });
+  onTestFinished(() => service.stop());
+  const warnings: Error[] = [];
+  const warned = (warning: Error) => void warnings.push(warning);
+  process.on('warning', warned);
+  onTestFinished(() => void process.off('warning', warned));
+  const store = memoryCheckpointStore(systemClock);
+  const renewals: string[][] = [];
+  const { log, problems } = await processor(service, {
+    checkpoints: {
+      ...store,
+      claimOwnership: (claims) => {
+        if (claims.every(({ etag }) => etag !== undefined))
+          renewals.push(claims.map(({ partitionId }) => partitionId));
+        return store.claimOwnership(claims);
+      },
+    },
+    positions: Object.fromEntries(Array.from({ length: 32 }, (_, id) => [String(id), { offset: '-1' }])),
+    rebalanceMs: 50,
+    ownershipExpiryMs: 30_000,
+  });
+  // 32 claims, each every 10 s, over rounds every 50 ms: one in each round.
+  await eventually(() => new Set(renewals.flat()).size === 32);
+  expect(Math.max(...renewals.slice(0, 32).map((round) => round.length))).toBe(1);
+  expect(log.filter((line) => line.startsWith('closed'))).toEqual([]);
+  expect(problems).toEqual([]);
+  expect(warnings).toEqual([]);
+});
