@@ -232,7 +232,7 @@ export const produceOptions = {
   }),
   giveUp: opt.durationMs({
     flags: '--give-up <time>',
-    description: 'fail a batch that was refused for this long',
+    description: 'fail batches once nothing was accepted for this long',
     fallback: '1m',
     ...sending,
   }),

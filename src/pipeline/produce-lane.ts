@@ -46,6 +46,8 @@ export class Lane {
   readonly #events: LaneEvents;
   readonly #queue: EncodedBatch[] = [];
   #sending: Promise<void> | undefined;
+  /** When the first of the failures in a row was sent. Batches behind one that was given up are tried once each, not as long. */
+  #refusedSinceMs: number | undefined;
 
   constructor(options: LaneOptions, events: LaneEvents) {
     this.partitionId = options.partitionId;
@@ -90,20 +92,21 @@ export class Lane {
 
   async #sendOne(batch: EncodedBatch): Promise<void> {
     const { clock, giveUpMs, producer, random, stop } = this.#options;
-    const startMs = clock.now();
     let reusable = true;
     this.#events.sending(batch);
     for (let attempt = 0; ; attempt += 1) {
       const sentMs = clock.now();
       const failure = await producer.send(batch);
       if (failure === undefined) {
+        this.#refusedSinceMs = undefined;
         this.#events.acknowledged(batch, sentMs);
         break;
       }
       if (failure.outcomeUnknown) reusable = false;
       if (failure.kind === 'throttled') this.#events.throttled();
       const hopeless = failure.kind === 'fatal' || failure.kind === 'tooLarge';
-      if (hopeless || stop.aborted || clock.now() - startMs > giveUpMs) {
+      if (!hopeless) this.#refusedSinceMs ??= sentMs;
+      if (hopeless || stop.aborted || clock.now() - (this.#refusedSinceMs ?? sentMs) > giveUpMs) {
         this.#events.givenUp(batch, failure);
         break;
       }
