@@ -62,23 +62,35 @@ export async function openProducer(
     if (options.idempotent) enableIdempotence(made);
     return made;
   };
-  const client = connect();
+  const wedgedMs = answerMs * WEDGED_AFTER;
+  let client = connect();
+  const ask = <T>(operation: (client: EventHubProducerClient) => Promise<T>): Promise<T> =>
+    whenItCanBeHad(async () => {
+      const asked = client;
+      const outcome = await endsWithin(operation(asked), wedgedMs);
+      if (outcome !== UNENDED) return outcome;
+      if (asked === client) {
+        client = connect();
+        void asked.close().catch(() => {});
+      }
+      throw unanswered(wedgedMs).error;
+    });
   try {
-    const partitionIds = await whenItCanBeHad(() => client.getPartitionIds());
+    const partitionIds = await ask((producer) => producer.getPartitionIds());
     let maxMessageBytes = Number.POSITIVE_INFINITY;
     const waiting = [...partitionIds];
     await Promise.all(
       Array.from({ length: OPENING }, async () => {
         for (let partitionId = waiting.shift(); partitionId !== undefined; partitionId = waiting.shift()) {
           const id = partitionId;
-          const { maxSizeInBytes } = await whenItCanBeHad(() => client.createBatch({ partitionId: id }));
+          const { maxSizeInBytes } = await ask((producer) => producer.createBatch({ partitionId: id }));
           maxMessageBytes = Math.min(maxMessageBytes, maxSizeInBytes);
         }
       }),
     );
-    return new Producer(connection, { client, connect, answerMs }, partitionIds, maxMessageBytes, options);
+    return new Producer(connection, { client, connect, wedgedMs }, partitionIds, maxMessageBytes, options);
   } catch (error) {
-    await client.close().catch(() => {});
+    await closeSoon(client);
     throw connection.explain(error);
   }
 }
@@ -106,14 +118,32 @@ function enableIdempotence(client: EventHubProducerClient): void {
 /**
  * How many times the SDK's own limit an attempt may take. The SDK (6.0.4) waits without any limit for a connection that is
  * closing (`waitForDisconnectedEvent` in connectionContext.ts); when that event was missed, the attempt never ends, and with
- * no timer left Node ends the process with code 13 in the middle of the run.
+ * no timer left Node ends the process with code 13 in the middle of the run. Its `close` can wait as long.
  */
 const WEDGED_AFTER = 2;
+const CLOSE_MS = 2_000;
+const UNENDED = Symbol('the SDK did not end the operation');
+
+/** What `operation` resolves with, or {@link UNENDED} after `ms`; what it does after that is not waited for. */
+async function endsWithin<T>(operation: Promise<T>, ms: number): Promise<T | typeof UNENDED> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<typeof UNENDED>((resolve) => {
+    timer = setTimeout(() => resolve(UNENDED), ms);
+  });
+  return Promise.race([operation, late]).finally(() => clearTimeout(timer));
+}
+
+async function closeSoon(client: EventHubProducerClient): Promise<void> {
+  await endsWithin(
+    client.close().catch(() => {}),
+    CLOSE_MS,
+  );
+}
 
 interface Clients {
   readonly client: EventHubProducerClient;
   readonly connect: () => EventHubProducerClient;
-  readonly answerMs: number;
+  readonly wedgedMs: number;
 }
 
 class Producer implements EventHubsProducer {
@@ -128,7 +158,7 @@ class Producer implements EventHubsProducer {
 
   constructor(
     connection: EventHubsConnection,
-    { client, connect, answerMs }: Clients,
+    { client, connect, wedgedMs }: Clients,
     partitionIds: readonly string[],
     maxMessageBytes: number,
     options: ProducerOptions,
@@ -138,24 +168,20 @@ class Producer implements EventHubsProducer {
     this.maxMessageBytes = maxMessageBytes;
     this.#client = client;
     this.#connect = connect;
-    this.#wedgedMs = answerMs * WEDGED_AFTER;
+    this.#wedgedMs = wedgedMs;
     this.#publicApi = options.publicApiOnly ?? false;
   }
 
   async send(batch: EncodedBatch): Promise<SendFailure | undefined> {
     this.#collectYoung(batch.sizeInBytes);
     const client = this.#client;
-    let timer: NodeJS.Timeout | undefined;
-    const wedged = new Promise<SendFailure>((resolve) => {
-      timer = setTimeout(() => {
-        if (this.#client === client) {
-          this.#client = this.#connect();
-          client.close().catch(() => {});
-        }
-        resolve(unanswered(this.#wedgedMs));
-      }, this.#wedgedMs);
-    });
-    return Promise.race([this.#attempt(batch), wedged]).finally(() => clearTimeout(timer));
+    const outcome = await endsWithin(this.#attempt(batch), this.#wedgedMs);
+    if (outcome !== UNENDED) return outcome;
+    if (this.#client === client) {
+      this.#client = this.#connect();
+      void client.close().catch(() => {});
+    }
+    return unanswered(this.#wedgedMs);
   }
 
   async #attempt(batch: EncodedBatch): Promise<SendFailure | undefined> {
@@ -178,7 +204,7 @@ class Producer implements EventHubsProducer {
   }
 
   async close(): Promise<void> {
-    await this.#client.close();
+    await closeSoon(this.#client);
   }
 
   async #sendPublic(batch: EncodedBatch): Promise<SendFailure | undefined> {

@@ -40,3 +40,23 @@ it('gives up an attempt that the SDK never ends, and goes on with another connec
     await hubs.stop();
   }
 });
+
+it('opens, and closes, although the SDK never ends an operation of it', async () => {
+  const hubs = await startEventHubs();
+  const target = {
+    connectionString: new Secret(hubs.connectionString),
+    eventHub: 'telemetry',
+    consumerGroup: '$Default',
+  };
+  const ask = vi.spyOn(EventHubProducerClient.prototype, 'getPartitionIds');
+  const never = (): Promise<never> => new Promise(() => {});
+  ask.mockImplementationOnce(never);
+  const producer = await openProducer(target, { answerMs: 1_000 });
+  expect(producer.partitionIds).toEqual(['0', '1', '2', '3']);
+  expect(ask).toHaveBeenCalledTimes(2);
+  expect(ask.mock.contexts[1]).not.toBe(ask.mock.contexts[0]);
+  const close = vi.spyOn(EventHubProducerClient.prototype, 'close').mockImplementationOnce(never);
+  await producer.close();
+  await (close.mock.contexts[0] as EventHubProducerClient).close();
+  await hubs.stop();
+});
