@@ -11,8 +11,17 @@ export const CONTENDERS = {
   'cosmos-pipe, public API only': { script: 'produce-ours-public.mjs', events: 200_000, perEventKeys: true },
   'createBatch, full batches': { script: 'produce-create-batch.mjs', events: 200_000, perEventKeys: false },
   'buffered producer': { script: 'produce-buffered.mjs', events: 60_000, perEventKeys: true },
-  'sendBatch per event': { script: 'produce-send-each.mjs', events: 20_000, perEventKeys: true },
+  'sendBatch per event': { script: 'produce-send-each.mjs', events: 10_000, inFlight: 1, perEventKeys: true },
+  'sendBatch per event, 32 in flight': {
+    script: 'produce-send-each.mjs',
+    events: 20_000,
+    inFlight: 32,
+    perEventKeys: true,
+  },
 };
+/** For a first look at some of them: names, with semicolons between. */
+const ONLY = process.env.BENCH_ONLY?.split(';');
+const names = Object.keys(CONTENDERS).filter((name) => ONLY?.includes(name) ?? true);
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 3);
 const SCALE = Number(process.env.BENCH_SCALE ?? 1);
 /** Share of the measured maximum at which the schedule has to be kept. */
@@ -23,9 +32,9 @@ const script = (name) => new URL(`./contenders/${name}`, import.meta.url);
 
 /** @returns what DESIGN calls a benchmark document, without the environment that the runner adds */
 export async function run() {
-  const rounds = Object.fromEntries(Object.keys(CONTENDERS).map((name) => [name, []]));
+  const rounds = Object.fromEntries(names.map((name) => [name, []]));
   for (let round = 0; round < ROUNDS; round++) {
-    for (const [name, contender] of Object.entries(CONTENDERS)) rounds[name].push(await contend(contender));
+    for (const name of names) rounds[name].push(await contend(CONTENDERS[name]));
   }
   const contenders = Object.entries(rounds).map(([name, all]) => ({
     name,
@@ -87,9 +96,13 @@ async function withServer(use) {
   }
 }
 
-export function contend({ events, script: name }) {
+export function contend({ events, inFlight = 1, script: name }) {
   return withServer(async (server, environment) => {
-    const result = await answer(name, { ...environment, BENCH_EVENTS: String(Math.round(events * SCALE)) });
+    const result = await answer(name, {
+      ...environment,
+      BENCH_EVENTS: String(Math.round(events * SCALE)),
+      BENCH_IN_FLIGHT: String(inFlight),
+    });
     server.send('stats');
     const [{ cpuMicros, stored }] = await once(server, 'message');
     const { cpuMicros: clientCpuMicros, sent, seconds } = result;

@@ -1,9 +1,9 @@
-// What most samples do: one send per event with its partition key, 32 in flight.
+// What most samples do: one send per event with its partition key, one after the other or many in flight.
 import { EventHubProducerClient } from '@azure/event-hubs';
 import { connectionString, deviceOf, eventHub, measure, properties, telemetry } from './produce-load.mjs';
 
 const client = new EventHubProducerClient(connectionString, eventHub);
-const IN_FLIGHT = 32;
+const IN_FLIGHT = Number(process.env.BENCH_IN_FLIGHT);
 
 await measure(async (events) => {
   let next = 0;
