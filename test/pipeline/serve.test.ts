@@ -134,7 +134,7 @@ describe('startCacheServer', () => {
     await start({ ttlMs: 1, ttlJitter: 0, staleMs: 60_000 });
     await get('/v1/items/d1/a');
     store.set('d1/a', { id: 'a', value: 2, _ts: 101, _etag: '"e2"' });
-    expect(await result('/v1/items/d1/a')).toBe('STALE');
+    await eventually(async () => expect(await result('/v1/items/d1/a')).toBe('STALE'));
     await eventually(async () =>
       expect(await (await get('/v1/items/d1/a')).json()).toMatchObject({ value: 2 }),
     );
