@@ -3,10 +3,7 @@
 import { performance } from 'node:perf_hooks';
 import { createRuRecorder } from '../../dist/src/metrics/ru-recorder.js';
 import { createStageRecorder } from '../../dist/src/metrics/stage-recorder.js';
-import { ingest } from '../../dist/src/pipeline/ingest.js';
-import { systemClock as clock } from '../../dist/src/util/clock.js';
-import { Secret } from '../../dist/src/util/secret.js';
-import { source, target } from './ingest-run.mjs';
+import { clock, ingestAll } from './ingest-library.mjs';
 
 const cpuBefore = process.cpuUsage();
 const recorder = createStageRecorder('ingest', { clock });
@@ -25,20 +22,9 @@ function watch({ partitions }) {
   }
 }
 
-const { received, stored } = await ingest({
-  eventHubs: {
-    connectionString: new Secret(source.connectionString),
-    eventHub: source.eventHub,
-    consumerGroup: '$Default',
-  },
-  cosmos: { ...target, key: new Secret(target.key) },
-  checkpoints: { kind: 'memory' },
+const { received, stored } = await ingestAll({
   recorder,
   ru,
-  clock,
-  signal: new AbortController().signal,
-  until: 'drained',
-  ownerId: 'bench',
   onProgress: watch,
 });
 const { user, system } = process.cpuUsage(cpuBefore);

@@ -1,11 +1,7 @@
 // `cosmos-pipe ingest` beside a producer. Says when it reads every partition; `measure` begins the measurement anew, `end` ends
 // it once everything in the hub is stored.
-import { createRuRecorder } from '../../dist/src/metrics/ru-recorder.js';
 import { createStageRecorder } from '../../dist/src/metrics/stage-recorder.js';
-import { ingest } from '../../dist/src/pipeline/ingest.js';
-import { systemClock as clock } from '../../dist/src/util/clock.js';
-import { Secret } from '../../dist/src/util/secret.js';
-import { source, target } from './ingest-run.mjs';
+import { clock, ingestAll } from './ingest-library.mjs';
 
 let measured = createStageRecorder('ingest', { clock });
 let cpuBefore = process.cpuUsage();
@@ -31,21 +27,9 @@ const recorder = {
   latency: (...figures) => measured.latency(...figures),
 };
 let ready = false;
-await ingest({
-  eventHubs: {
-    connectionString: new Secret(source.connectionString),
-    eventHub: source.eventHub,
-    consumerGroup: '$Default',
-  },
-  cosmos: { ...target, key: new Secret(target.key) },
-  checkpoints: { kind: 'memory' },
+await ingestAll({
   recorder,
-  ru: createRuRecorder({ clock }),
-  clock,
-  signal: new AbortController().signal,
-  until: 'drained',
   drainAfter: ended,
-  ownerId: 'bench',
   onProgress({ partitions }) {
     if (ready || partitions.length === 0 || partitions.some(({ owner }) => owner === undefined)) return;
     ready = true;

@@ -24,6 +24,19 @@ export interface IngestTotals {
   missing: number;
 }
 
+export function zeroTotals(): IngestTotals {
+  return {
+    received: 0,
+    stored: 0,
+    storedBytes: 0,
+    alreadyStored: 0,
+    skipped: 0,
+    deadLettered: 0,
+    requestCharge: 0,
+    missing: 0,
+  };
+}
+
 /** What all partitions of a run share. */
 export interface PartitionEnvironment {
   readonly eventHub: string;

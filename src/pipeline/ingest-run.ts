@@ -4,7 +4,7 @@ import { type EventHubsConnection, eventHubsConnection } from '../eventhubs/conn
 import { type SdkPosition, type StartFrom, sdkPosition } from '../eventhubs/processor-position.ts';
 import { openCheckpointStore } from './checkpoint-open.ts';
 import { type ConnectOptions, openWhenReachable } from './ingest-connect.ts';
-import type { IngestTotals } from './ingest-partition.ts';
+import { type IngestTotals, zeroTotals } from './ingest-partition.ts';
 import type { IngestStore, openIngestStore } from './ingest-store.ts';
 import type { IngestOptions } from './ingest-types.ts';
 import { staleCheckpoints } from './ingest-until.ts';
@@ -64,16 +64,7 @@ async function open(options: IngestOptions, openStore: typeof openIngestStore): 
       ),
       from,
       mapper,
-      totals: {
-        received: 0,
-        stored: 0,
-        storedBytes: 0,
-        alreadyStored: 0,
-        skipped: 0,
-        deadLettered: 0,
-        requestCharge: 0,
-        missing: 0,
-      },
+      totals: zeroTotals(),
       reached: new Map(),
       async close() {
         await reader.close();

@@ -5,8 +5,8 @@ import { createStageRecorder } from '../../src/metrics/stage-recorder.ts';
 import type { DeadLetterRecord } from '../../src/pipeline/dead-letter.ts';
 import {
   IngestPartition,
-  type IngestTotals,
   type PartitionEnvironment,
+  zeroTotals,
 } from '../../src/pipeline/ingest-partition.ts';
 import { compileMapping } from '../../src/pipeline/mapping.ts';
 import { systemClock } from '../../src/util/clock.ts';
@@ -39,16 +39,7 @@ async function partition(changes: Partial<PartitionEnvironment> = {}) {
   const saved: number[] = [];
   const letters: DeadLetterRecord[] = [];
   const failures: Error[] = [];
-  const totals: IngestTotals = {
-    received: 0,
-    stored: 0,
-    storedBytes: 0,
-    alreadyStored: 0,
-    skipped: 0,
-    deadLettered: 0,
-    requestCharge: 0,
-    missing: 0,
-  };
+  const totals = zeroTotals();
   const environment: PartitionEnvironment = {
     eventHub: 'hub',
     mapper: await compileMapping({}, ['/deviceId'], systemClock),

@@ -3,8 +3,8 @@ import type { StageRecorder } from '../../src/metrics/types.ts';
 import type { DeadLetter } from '../../src/pipeline/dead-letter.ts';
 import {
   IngestPartition,
-  type IngestTotals,
   type PartitionEnvironment,
+  zeroTotals,
 } from '../../src/pipeline/ingest-partition.ts';
 import type { Mapper } from '../../src/pipeline/mapping.ts';
 import type { Clock } from '../../src/util/clock.ts';
@@ -53,16 +53,7 @@ export class SimulatedIngester {
   readonly #giveUp = new AbortController();
   readonly #partitions = new Map<string, IngestPartition>();
   readonly #closing = new Set<Promise<void>>();
-  readonly #totals: IngestTotals = {
-    received: 0,
-    stored: 0,
-    storedBytes: 0,
-    alreadyStored: 0,
-    skipped: 0,
-    deadLettered: 0,
-    requestCharge: 0,
-    missing: 0,
-  };
+  readonly #totals = zeroTotals();
   readonly #mapper: Mapper;
   readonly #failed: (ingester: SimulatedIngester) => void;
   #crashed = false;
