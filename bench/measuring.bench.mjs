@@ -12,8 +12,8 @@ const { openBenchStages } = await import(new URL('src/pipeline/bench-services.js
 const { startBench } = await import(new URL('src/pipeline/bench.js', dist));
 const { systemClock } = await import(new URL('src/util/clock.js', dist));
 
-const EVENTS = 30_000;
-const PAIRS = Number(process.env.BENCH_ROUNDS ?? 6);
+const EVENTS = 60_000;
+const PAIRS = Number(process.env.BENCH_ROUNDS ?? 16);
 const CLI = fileURLToPath(new URL('bin/cosmos-pipe.js', dist));
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc');
@@ -141,9 +141,9 @@ async function unmeasured(stages, runId) {
   const [{ sent, startMicros }] = await Promise.all([producing, ingesting]);
   while (through < sent) await systemClock.sleep(20);
   const durationMs = (systemClock.epochMicros() - startMicros) / 1000;
-  const cpu = process.cpuUsage(before);
   end.abort();
   await feeding;
+  const cpu = process.cpuUsage(before);
   await cache.close();
   return figures(durationMs, cpu);
 }

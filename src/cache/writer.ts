@@ -101,17 +101,19 @@ export async function createCacheWriter(options: CacheWriterOptions): Promise<Ca
     recorder?.inFlight(0);
     recorder?.serviceTime((clock.now() - startedMs) * 1000, commands.length);
     const doneMicros = clock.epochMicros();
+    let doneBytes = 0;
     replies.forEach((reply, index) => {
       if (reply instanceof Error) throw writeError(reply, connection.address, recorder);
       const size = sizes[index] ?? 0;
+      doneBytes += size;
       if (reply === 'OK' || reply === 1) {
         totals.written++;
         totals.sizeBytes += size;
       } else totals.kept++;
-      recorder?.done(1, size);
       const intended = intendedMicros(sent[index] as CacheItem);
       if (intended !== undefined) recorder?.latency(doneMicros - intended);
     });
+    recorder?.done(replies.length, doneBytes);
   };
 
   return {

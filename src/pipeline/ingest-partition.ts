@@ -180,18 +180,26 @@ export class IngestPartition {
 
   async #takePage(events: readonly ReceivedEvent[]): Promise<void> {
     const { recorder, totals, maxUnsettled } = this.#environment;
+    let taken = 0;
+    const tell = () => {
+      if (taken > 0) recorder.offered(taken);
+      taken = 0;
+      recorder.inFlight(this.#unanswered);
+    };
     for (const event of events) {
-      while (this.#tracker.size >= maxUnsettled) {
-        if (this.#state === 'closing') return;
+      while (this.#tracker.size >= maxUnsettled && this.#state !== 'closing') {
+        tell();
         await new Promise<void>((resolve) => this.#wake.push(resolve));
       }
-      if (this.#state === 'closing') return;
+      if (this.#state === 'closing') break;
       totals.received += 1;
-      recorder.offered(1);
+      taken += 1;
       const pressure = this.#take(event);
-      recorder.inFlight(this.#unanswered);
-      if (pressure !== undefined) await pressure;
+      if (pressure === undefined) continue;
+      tell();
+      await pressure;
     }
+    tell();
   }
 
   #take(event: ReceivedEvent): Promise<void> | undefined {
