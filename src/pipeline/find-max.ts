@@ -43,17 +43,21 @@ export interface FindMaxResult {
 const HOPELESS = 16;
 /** One failure may be a busy moment of the machine; a second one is the rate's. */
 const FAILURES = 2;
+/** A run whose generator failed did not put that rate to the pipeline; only several of them say that it cannot be reached. */
+const GENERATOR_FAILURES = 4;
 
 interface Tried {
   readonly ratePerSecond: number;
   readonly held: number;
   readonly failures: readonly Trial[];
+  /** What the failures say, in failures of the pipeline. */
+  readonly against: number;
 }
 
 /**
  * Searches the highest rate that holds: doubles until a rate does not, halves the interval between, then repeats the rate
- * found. A rate that fails is tried again, and does not hold when it failed twice, however often it held: then it is the new
- * upper bound. So both ends of what is reported were seen more than once. Every rate is tried from an empty backlog.
+ * found. A rate that fails is tried again, and does not hold when it failed twice (four times where only the generator did),
+ * however often it held: then it is the new upper bound. So both ends of what is reported were seen more than once. Every rate is tried from an empty backlog.
  */
 export async function findMaxRate(options: FindMaxOptions): Promise<FindMaxResult> {
   const { confirmations, maxTrials, signal } = options;
@@ -88,7 +92,7 @@ function nextRate(
   tried: readonly Tried[],
   { confirmations, precision, startPerSecond }: FindMaxOptions,
 ): number | undefined {
-  const open = tried.find((one) => !hasFailed(one) && one.held <= one.failures.length);
+  const open = tried.find((one) => !hasFailed(one) && one.held <= one.against);
   if (open !== undefined) return open.ratePerSecond;
   const high = lowestFailed(tried)?.ratePerSecond;
   const held = highestHeld(tried);
@@ -104,13 +108,17 @@ function triedRates(trials: readonly Trial[]): Tried[] {
   return rates.map((ratePerSecond) => {
     const runs = trials.filter((trial) => trial.ratePerSecond === ratePerSecond);
     const failures = runs.filter(({ held }) => !held);
-    return { ratePerSecond, held: runs.length - failures.length, failures };
+    const ofGenerator = failures.filter(({ generatorLimited }) => generatorLimited === true).length;
+    const against = failures.length - ofGenerator + (ofGenerator * FAILURES) / GENERATOR_FAILURES;
+    return { ratePerSecond, held: runs.length - failures.length, failures, against };
   });
 }
 
 /** Where runs at the same rate, or at a lower one, ended differently, the machine decided and not the pipeline. */
 function rangeOf(tried: readonly Tried[]): FindMaxResult['range'] {
-  const failed = tried.filter(({ failures }) => failures.length > 0).map((one) => one.ratePerSecond);
+  const failed = tried
+    .filter((one) => hasFailed(one) || one.failures.some(({ generatorLimited }) => generatorLimited !== true))
+    .map((one) => one.ratePerSecond);
   const held = tried.filter((one) => one.held > 0).map((one) => one.ratePerSecond);
   const firstFailed = Math.min(Number.POSITIVE_INFINITY, ...failed);
   const lastHeld = Math.max(0, ...held);
@@ -121,8 +129,8 @@ function rangeOf(tried: readonly Tried[]): FindMaxResult['range'] {
   };
 }
 
-function hasFailed({ failures }: Tried): boolean {
-  return failures.length >= FAILURES;
+function hasFailed({ against }: Tried): boolean {
+  return against >= FAILURES;
 }
 
 function lowestFailed(tried: readonly Tried[]): Tried | undefined {
@@ -133,6 +141,6 @@ function lowestFailed(tried: readonly Tried[]): Tried | undefined {
 function highestHeld(tried: readonly Tried[]): Tried | undefined {
   const limit = lowestFailed(tried)?.ratePerSecond ?? Number.POSITIVE_INFINITY;
   return tried
-    .filter((one) => !hasFailed(one) && one.held > one.failures.length && one.ratePerSecond < limit)
+    .filter((one) => !hasFailed(one) && one.held > one.against && one.ratePerSecond < limit)
     .sort((a, b) => b.ratePerSecond - a.ratePerSecond)[0];
 }

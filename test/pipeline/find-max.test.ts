@@ -59,6 +59,27 @@ it('says that the generator was the limit only when it was every time', async ()
   expect(await limited(false)).toMatchObject({ generatorLimited: false });
 });
 
+it('takes a run whose generator failed for no word on the rate, unless it goes on failing', async () => {
+  const starved = (times: number) => {
+    const attempts = new Map<number, number>();
+    return search(() => true, {
+      async trial(ratePerSecond) {
+        const attempt = (attempts.get(ratePerSecond) ?? 0) + 1;
+        attempts.set(ratePerSecond, attempt);
+        if (ratePerSecond === 4_000 && attempt <= times)
+          return { ratePerSecond, held: false, reason: 'late', generatorLimited: true };
+        return { ratePerSecond, held: ratePerSecond <= 6_400, reason: 'ingest was behind' };
+      },
+    }).result;
+  };
+  const busy = await starved(3);
+  expect(busy).toMatchObject({ complete: true, generatorLimited: false, failedReason: 'ingest was behind' });
+  expect(busy.ratePerSecond).toBeGreaterThan(6_000);
+  expect(busy.range.fromPerSecond).toBe(busy.ratePerSecond);
+  const hopeless = await starved(4);
+  expect(hopeless).toMatchObject({ generatorLimited: true, failedPerSecond: 4_000, failedRuns: 4 });
+});
+
 it('reports a lower rate when the one it found does not hold again', async () => {
   const { result } = search((rate, attempt) => rate <= 2_000 || (rate <= 3_000 && attempt < 2), {
     maxTrials: 80,
