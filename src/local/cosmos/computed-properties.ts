@@ -1,4 +1,3 @@
-import type { ContainerDefinition } from './container-definition.ts';
 import { badRequest } from './errors.ts';
 import type { JsonObject } from './item.ts';
 import { compile, SqlError } from './sql/index.ts';
@@ -35,7 +34,7 @@ export function checkComputedProperties(given: unknown): void {
  * neither of `*` nor of a comparison of whole items, as in the service.
  */
 export function withComputedProperties(
-  { computedProperties }: ContainerDefinition,
+  { computedProperties }: { readonly computedProperties?: unknown },
   item: JsonObject,
   nowMs: number,
 ): JsonObject {

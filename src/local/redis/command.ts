@@ -12,6 +12,12 @@ export interface CommandContext {
   readonly database: Database;
   /** Milliseconds since the Unix epoch, the same for the whole command. */
   readonly now: number;
+  /** Every command of the server by its name in lower case. */
+  readonly commands: ReadonlyMap<string, Command>;
+  /** The command of a request. @throws RedisError when there is none, or none with so many words. */
+  resolve(request: Request): Command;
+  /** Runs another command on the same session, as EXEC and Lua do. @throws RedisError */
+  run(command: Command, request: Request): Reply;
   /**
    * Writes `commands` to the append-only file in place of the request itself, because replaying the request would not
    * give the same result: relative times, random picks, conditions on what is there. None of them: writes nothing.

@@ -1,3 +1,5 @@
+import type { TaggedReply } from './reply.ts';
+
 /** A command's error reply. The text carries the code that clients match on, e.g. `WRONGTYPE`, `NOSCRIPT`. */
 export class RedisError extends Error {
   override readonly name = 'RedisError';
@@ -91,3 +93,8 @@ export const errors = {
   offsetOutOfRange: () => new RedisError('ERR offset is out of range'),
   clusterDisabled: () => new RedisError('ERR This instance has cluster support disabled'),
 } as const;
+
+/** What a client is told. */
+export function errorReply(error: RedisError): TaggedReply {
+  return { kind: 'error', text: error.message };
+}

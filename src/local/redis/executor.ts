@@ -1,8 +1,9 @@
 import type { Command, CommandContext } from './command.ts';
 import { commandTable } from './commands/index.ts';
-import { errors, RedisError } from './errors.ts';
+import type { Database } from './database.ts';
+import { errorReply, errors, RedisError } from './errors.ts';
 import { makeRoom } from './eviction.ts';
-import { QUEUED, type Reply, type TaggedReply } from './reply.ts';
+import { QUEUED, type Reply } from './reply.ts';
 import type { Request } from './request.ts';
 import type { Session } from './session.ts';
 import { type ServerState, wallMs } from './state.ts';
@@ -11,10 +12,10 @@ import { type ServerState, wallMs } from './state.ts';
 export function execute(state: ServerState, session: Session, request: Request): Reply {
   state.statistics.commands++;
   try {
-    const name = request.text(0).toLowerCase();
-    const command = resolve(name, request);
+    const command = resolve(request);
     if (!session.authenticated && command.open !== true) throw errors.noAuth();
-    if (session.subscribedOnly && command.whileSubscribed !== true) throw errors.subscribed(name);
+    if (session.subscribedOnly && command.whileSubscribed !== true)
+      throw errors.subscribed(request.text(0).toLowerCase());
     if (session.transaction !== undefined && command.immediate !== true) {
       session.transaction.requests.push(request.detached());
       return QUEUED;
@@ -33,19 +34,11 @@ export function execute(state: ServerState, session: Session, request: Request):
 export function run(state: ServerState, session: Session, command: Command, request: Request): Reply {
   if (command.grows === true) makeRoom(state);
   const before = state.changes;
-  let propagated: readonly (readonly (string | Buffer)[])[] | undefined;
-  const context: CommandContext = {
-    state,
-    session,
-    database: session.database,
-    now: wallMs(state),
-    propagate: (...commands) => {
-      propagated = commands;
-    },
-  };
+  const context = new Execution(state, session);
   const reply = command.run(context, request);
   const file = state.appendOnlyFile;
   if (file !== undefined && command.write === true && state.changes !== before) {
+    const { propagated } = context;
     if (propagated === undefined) file.appendEncoded(session.database.index, request.encode());
     else for (const words of propagated) file.append(session.database.index, words);
   }
@@ -53,7 +46,8 @@ export function run(state: ServerState, session: Session, command: Command, requ
 }
 
 /** Finds the command and checks its arity. Throws a RedisError. */
-export function resolve(name: string, request: Request): Command {
+export function resolve(request: Request): Command {
+  const name = request.text(0).toLowerCase();
   const command = commandTable.get(name);
   if (command === undefined) throw errors.unknownCommand(request.text(0), request.texts(1));
   const { arity } = command;
@@ -61,8 +55,36 @@ export function resolve(name: string, request: Request): Command {
   return command;
 }
 
-export function errorReply(error: RedisError): TaggedReply {
-  return { kind: 'error', text: error.message };
+/** The context of one command. */
+class Execution implements CommandContext {
+  readonly state: ServerState;
+  readonly session: Session;
+  readonly database: Database;
+  readonly now: number;
+  propagated: readonly (readonly (string | Buffer)[])[] | undefined;
+
+  constructor(state: ServerState, session: Session) {
+    this.state = state;
+    this.session = session;
+    this.database = session.database;
+    this.now = wallMs(state);
+  }
+
+  get commands(): ReadonlyMap<string, Command> {
+    return commandTable;
+  }
+
+  resolve(request: Request): Command {
+    return resolve(request);
+  }
+
+  run(command: Command, request: Request): Reply {
+    return run(this.state, this.session, command, request);
+  }
+
+  propagate(...commands: readonly (readonly (string | Buffer)[])[]): void {
+    this.propagated = commands;
+  }
 }
 
 function inTransactionControl(request: Request): boolean {

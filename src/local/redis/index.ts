@@ -7,10 +7,10 @@ import { type Random, seededRandom } from '../../util/random.ts';
 import type { Faults } from '../faults/faults.ts';
 import type { LocalService, ServiceOptions } from '../service.ts';
 import { AppendOnlyFile } from './append-only-file.ts';
+import { Connection } from './connection.ts';
 import { RedisError } from './errors.ts';
 import { resolve, run } from './executor.ts';
 import { Publisher } from './publisher.ts';
-import { Session } from './session.ts';
 import { createDatabases, type EvictionPolicy, type ServerState, usedMemoryBytes, wallMs } from './state.ts';
 
 const DATABASES = 16;
@@ -54,7 +54,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServi
   if (options.dataDir !== undefined) openFile(state, join(options.dataDir, 'appendonly.aof'));
 
   const server = createServer({ noDelay: true }, (socket) => {
-    const session = new Session(state, socket);
+    const session = new Connection(state, socket);
     state.sessions.add(session);
     state.statistics.connections++;
     socket.on('close', () => {
@@ -132,10 +132,10 @@ function createState(options: RedisOptions): ServerState {
 
 /** Replays the file into the databases, then goes on writing to it. */
 function openFile(state: ServerState, path: string): void {
-  const session = new Session(state);
+  const session = new Connection(state);
   state.appendOnlyFile = AppendOnlyFile.open(path, state.databases, (request) => {
     try {
-      run(state, session, resolve(request.text(0).toLowerCase(), request), request);
+      run(state, session, resolve(request), request);
     } catch (error) {
       // A command that no longer applies (a key expired since) is no reason not to start.
       if (!(error instanceof RedisError)) throw error;

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
-import type { CommandContext, CommandTable } from '../command.ts';
-import { errors, RedisError } from '../errors.ts';
-import { errorReply, resolve, run } from '../executor.ts';
+import type { Command, CommandContext, CommandTable } from '../command.ts';
+import { errorReply, errors, RedisError } from '../errors.ts';
 import { LuaError, LuaMachine } from '../lua.ts';
 import { parseInteger } from '../numbers.ts';
 import { OK, type Reply } from '../reply.ts';
@@ -42,9 +41,7 @@ function runScript(context: CommandContext, request: Request, sha: string): Repl
   const call = (parts: readonly Buffer[]): Reply => {
     const inner = Request.of(parts);
     try {
-      const name = inner.text(0).toLowerCase();
-      const command = resolveInScript(name, inner);
-      return run(state, session, command, inner);
+      return context.run(resolveInScript(context, inner), inner);
     } catch (error) {
       if (error instanceof RedisError) return errorReply(error);
       throw error;
@@ -65,9 +62,9 @@ function runScript(context: CommandContext, request: Request, sha: string): Repl
   }
 }
 
-function resolveInScript(name: string, request: Request) {
+function resolveInScript(context: CommandContext, request: Request): Command {
   try {
-    const command = resolve(name, request);
+    const command = context.resolve(request);
     if (command.noScript !== true) return command;
   } catch (error) {
     if (!(error instanceof RedisError)) throw error;

@@ -6,7 +6,6 @@ import { parseInteger } from '../numbers.ts';
 import { OK, type Reply } from '../reply.ts';
 import type { Request } from '../request.ts';
 import { EVICTION_POLICIES, type ServerState, usedMemoryBytes } from '../state.ts';
-import { commandTable } from './index.ts';
 
 /** The redis-server whose behaviour and words this server follows. */
 export const REDIS_VERSION = '7.2.0';
@@ -163,9 +162,9 @@ function memory(context: CommandContext, request: Request): Reply {
   return entry ? entry.sizeBytes + entry.key.length + ENTRY_OVERHEAD_BYTES : null;
 }
 
-function command(_context: CommandContext, request: Request): Reply {
+function command(context: CommandContext, request: Request): Reply {
   const subcommand = request.length > 1 ? request.text(1).toLowerCase() : '';
-  if (subcommand === 'count') return commandTable.size;
+  if (subcommand === 'count') return context.commands.size;
   // redis-cli asks for COMMAND DOCS when it starts; an empty answer only costs it the hints.
   return subcommand === 'docs' ? { kind: 'map', entries: [] } : [];
 }

@@ -1,9 +1,9 @@
 import type { CommandContext, CommandTable } from '../command.ts';
-import { errors, RedisError } from '../errors.ts';
-import { errorReply, resolve, run } from '../executor.ts';
+import { errorReply, errors, RedisError } from '../errors.ts';
 import { NULL_ARRAY, OK, type Reply } from '../reply.ts';
 
-function exec({ state, session }: CommandContext): Reply {
+function exec(context: CommandContext): Reply {
+  const { state, session } = context;
   const { transaction } = session;
   if (transaction === undefined) throw errors.execWithoutMulti();
   session.transaction = undefined;
@@ -14,7 +14,7 @@ function exec({ state, session }: CommandContext): Reply {
   const runAll = (): Reply =>
     transaction.requests.map((request): Reply => {
       try {
-        return run(state, session, resolve(request.text(0).toLowerCase(), request), request);
+        return context.run(context.resolve(request), request);
       } catch (error) {
         if (error instanceof RedisError) return errorReply(error);
         throw error;
