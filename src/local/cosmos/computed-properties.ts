@@ -34,7 +34,7 @@ export function checkComputedProperties(given: unknown): void {
  * neither of `*` nor of a comparison of whole items, as in the service.
  */
 export function withComputedProperties(
-  { computedProperties }: { readonly computedProperties?: unknown },
+  { computedProperties }: Readonly<Record<string, unknown>>,
   item: JsonObject,
   nowMs: number,
 ): JsonObject {
