@@ -1,68 +1,105 @@
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { WriteOperation } from '../../src/cosmos/write-operation.ts';
 import { encodeBatch, RequestMemory, takeBatch } from '../../src/cosmos/writer/batch.ts';
 import { KeyDirectory } from '../../src/cosmos/writer/key-directory.ts';
-import { appendPending, createRangeLane, pushReady } from '../../src/cosmos/writer/lanes.ts';
+import {
+  appendPending,
+  createRangeLane,
+  type KeyLane,
+  type Pending,
+  prependPending,
+  pushReady,
+  shiftReady,
+} from '../../src/cosmos/writer/lanes.ts';
 
-/** A range whose keys have so many operations waiting. */
-function queue(counts: Readonly<Record<string, number>>) {
+/** A range in which an operation waits per letter, the letter its key; taken operations are named `a0`, `a1`, ... */
+function queue(accepted: string) {
   const range = createRangeLane('0', { maxRequests: 1, maxOperations: 100 }, undefined, 0);
   const keys = new KeyDirectory({ minInclusive: [''], lanes: [range] }, () => '');
-  for (const [key, count] of Object.entries(counts)) {
+  for (const [order, key] of [...accepted].entries()) {
     const lane = keys.laneOf(key);
-    for (let i = 0; i < count; i++)
-      appendPending(lane, {
-        operation: { kind: 'upsert', id: `${key}${i}`, partitionKey: key, body: '{}' },
-        settled: () => {},
-        fence: undefined,
-        lane,
-        bodyBytes: 2,
-        acceptedAt: 0,
-        attempts: 0,
-        companyLimit: 100,
-        unsure: false,
-        next: undefined,
-      });
-    pushReady(lane);
+    appendPending(
+      lane,
+      pending({ kind: 'upsert', id: `${key}${lane.count}`, partitionKey: key, body: '{}' }, lane, order),
+    );
+    if (lane.state === 'idle') pushReady(lane);
   }
-  const take = (maxOperations: number) =>
-    takeBatch(range, { maxOperations, maxBytes: 100_000 }).operations.map(({ operation }) => operation.id);
-  return { range, take };
+  const take = (maxOperations: number) => takeBatch(range, { maxOperations, maxBytes: 100_000 });
+  const ids = (maxOperations: number) => take(maxOperations).operations.map(({ operation }) => operation.id);
+  return { range, take, ids };
 }
 
-it('lets every key have its share of a request before any key has more', () => {
-  expect(queue({ a: 9, b: 9, c: 9, d: 9 }).take(4)).toEqual(['a0', 'b0', 'c0', 'd0']);
-  expect(queue({ a: 9, b: 9 }).take(4)).toEqual(['a0', 'a1', 'b0', 'b1']);
+function pending(operation: WriteOperation, lane: KeyLane, order: number): Pending {
+  return {
+    operation,
+    settled: () => {},
+    fence: undefined,
+    lane,
+    bodyBytes: Buffer.byteLength(operation.body) + (operation.bodyStart?.length ?? 0),
+    acceptedAt: 0,
+    order,
+    attempts: 0,
+    companyLimit: 100,
+    unsure: false,
+    next: undefined,
+  };
+}
+
+it('takes what was accepted first, whatever its key', () => {
+  const { ids } = queue('aabacbaca');
+  expect(ids(6)).toEqual(['a0', 'a1', 'b0', 'a2', 'c0', 'b1']);
+  expect(queue('a'.repeat(200)).ids(100)).toHaveLength(100);
 });
 
-it('gives the room that others leave to a key that has more, in its order', () => {
-  expect(queue({ a: 9, b: 1, c: 1 }).take(9)).toEqual(['a0', 'a1', 'a2', 'b0', 'c0', 'a3', 'a4', 'a5', 'a6']);
-  expect(queue({ a: 200 }).take(100)).toHaveLength(100);
+it('passes over keys that a request is on its way with', () => {
+  const { ids } = queue('aabacbd');
+  ids(2);
+  expect(ids(9)).toEqual(['b0', 'c0', 'b1', 'd0']);
+});
+
+it('has what travels again before everything that was accepted later', () => {
+  const { range, ids, take } = queue('abcabc');
+  const { operations, lanes } = take(2);
+  for (const operation of operations.toReversed()) prependPending(operation.lane, operation);
+  for (const lane of lanes) pushReady(lane);
+  expect(range.readyCount).toBe(6);
+  expect(ids(6)).toEqual(['a0', 'b0', 'c0', 'a1', 'b1', 'c1']);
 });
 
 it('takes one operation of each key while refusals are frequent', () => {
-  const { range, take } = queue({ a: 9, b: 9 });
+  const { range, ids } = queue('aaabaab');
   range.distinctKeys = 1;
-  expect(take(10)).toEqual(['a0', 'b0']);
+  expect(ids(10)).toEqual(['a0', 'b0']);
+});
+
+it('takes any number of keys in the order of their first operations', () => {
+  fc.assert(
+    fc.property(
+      fc.string({ unit: fc.constantFrom(...'abcdefghijkl'), maxLength: 60 }),
+      fc.integer({ min: 1, max: 20 }),
+      (accepted, size) => {
+        const { range, take } = queue(accepted);
+        const taken = take(size).operations.map(({ order }) => order);
+        expect(taken).toEqual(Array.from({ length: Math.min(size, accepted.length) }, (_, order) => order));
+        const left = [];
+        for (let lane = shiftReady(range); lane !== undefined; lane = shiftReady(range))
+          left.push(lane.head?.order);
+        expect(left).toEqual(left.toSorted((a, b) => Number(a) - Number(b)));
+        expect(range.readyCount).toBe(0);
+      },
+    ),
+  );
 });
 
 /** Text of a request with these operations, whose bodies may come in two parts. */
 function encoded(operations: readonly WriteOperation[], memory = new RequestMemory()): Buffer {
   const range = createRangeLane('0', { maxRequests: 1, maxOperations: 100 }, undefined, 0);
   const keys = new KeyDirectory({ minInclusive: [''], lanes: [range] }, () => '');
-  const pending = operations.map((operation) => ({
-    operation,
-    settled: () => {},
-    fence: undefined,
-    lane: keys.laneOf(operation.partitionKey),
-    bodyBytes: Buffer.byteLength(operation.body) + (operation.bodyStart?.length ?? 0),
-    acceptedAt: 0,
-    attempts: 0,
-    companyLimit: 100,
-    unsure: false,
-    next: undefined,
-  }));
-  return encodeBatch(pending, memory);
+  const all = operations.map((operation, order) =>
+    pending(operation, keys.laneOf(operation.partitionKey), order),
+  );
+  return encodeBatch(all, memory);
 }
 
 it('writes every kind of operation as the service reads it, in UTF-8', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { WriterEngine } from '../../src/cosmos/writer/engine.ts';
 import { parseRuBudget } from '../../src/cosmos/writer/ru-budget.ts';
 import type { BulkReply, BulkRequest, BulkTransport } from '../../src/cosmos/writer/wire.ts';
-import { seededRandom } from '../../src/util/random.ts';
+import { type Random, seededRandom } from '../../src/util/random.ts';
 import { createVirtualClock, type VirtualClock } from '../helpers/virtual-clock.ts';
 import { simulatedHash } from './simulated-service.ts';
 
@@ -51,13 +51,23 @@ const RANGES = [
   { id: '1', minInclusive: '80000000' },
 ];
 
+interface Offered {
+  readonly service: MeteredService;
+  readonly stored: number;
+  readonly offered: number;
+  /** Greatest time by which a write got ahead of one that was offered before it for the same partition. */
+  readonly aheadMs: number;
+}
+
 /** Offers `ratePerSecond` writes for `seconds` and says what each partition had used at the end of that time. */
 async function offer(options: {
   readonly ratePerSecond: number;
   readonly seconds: number;
   readonly partitionLimit: number;
   readonly ruPerSecond?: number;
-}): Promise<{ readonly service: MeteredService; readonly stored: number; readonly offered: number }> {
+  /** A number from 0 to 999; by default each is as likely as the others. */
+  readonly key?: (random: Random) => number;
+}): Promise<Offered> {
   const clock = createVirtualClock();
   const service = new MeteredService(clock, options.partitionLimit);
   let stored = 0;
@@ -79,17 +89,24 @@ async function offer(options: {
   });
   const body = `{"pad":"${'x'.repeat(1_000)}"}`;
   const random = seededRandom(3);
+  const { key = () => random.below(1_000) } = options;
+  const open = RANGES.map(() => new Map<number, number>());
+  let aheadMs = 0;
   let over = false;
   const offering = (async () => {
     while (clock.now() < options.seconds * 1000) {
       for (let i = 0; i < options.ratePerSecond / 100; i++) {
-        offered++;
-        const full = writer.write(
-          { kind: 'upsert', id: String(offered), partitionKey: `device-${random.below(1_000)}`, body },
-          ({ ok }) => {
-            if (ok) stored++;
-          },
-        );
+        const number = offered++;
+        const partitionKey = `device-${key(random)}`;
+        const waiting = open[simulatedHash(partitionKey) < '80000000' ? 0 : 1] as Map<number, number>;
+        const at = clock.now();
+        waiting.set(number, at);
+        const full = writer.write({ kind: 'upsert', id: String(number), partitionKey, body }, ({ ok }) => {
+          if (ok) stored++;
+          const [oldest = at] = waiting.values();
+          aheadMs = Math.max(aheadMs, at - oldest);
+          waiting.delete(number);
+        });
         if (full !== undefined) await full;
       }
       await clock.sleep(10);
@@ -106,7 +123,7 @@ async function offer(options: {
   await clock.runUntil(() => drained);
   await closing;
   service.perSecond.splice(0, 2, ...atEnd);
-  return { service, stored, offered };
+  return { service, stored, offered, aheadMs };
 }
 
 const total = (seconds: readonly number[]): number => seconds.reduce((sum, used) => sum + used, 0);
@@ -122,6 +139,18 @@ describe('request units', () => {
     expect(stored).toBe(offered);
     // One refusal per partition, second and request in flight is the price of finding the limit without being told.
     expect(service.throttled / offered).toBeLessThan(0.05);
+  });
+
+  it('writes what came first, whatever its key, however long everything waits', async () => {
+    const load = { ratePerSecond: 1_800, seconds: 10, partitionLimit: 5_000 };
+    const even = await offer(load);
+    const hot = await offer({
+      ...load,
+      key: (random) => (random.below(10) < 3 ? 0 : random.below(1_000)),
+    });
+    // The keys of a request cannot be in another one, so others go ahead until it is answered.
+    expect(even.aheadMs).toBeLessThan(500);
+    expect(hot.aheadMs).toBeLessThan(500);
   });
 
   it('stays within a budget, uses it up, and is not throttled by the service', async () => {

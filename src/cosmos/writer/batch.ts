@@ -1,4 +1,5 @@
 import { type KeyLane, type Pending, type RangeLane, shiftPending, shiftReady } from './lanes.ts';
+import { orderOf, ReadyKeys } from './ready-keys.ts';
 import { operationPrefix } from './wire.ts';
 
 export interface Batch {
@@ -20,26 +21,33 @@ export interface BatchLimits {
 }
 
 /**
- * Takes the next request's operations from the ready keys and marks those keys busy. Every ready key contributes its share
- * first, so that with a long queue no key waits until all operations of the others are written (and with it the checkpoint);
- * what room is left goes to the keys that have more. Order within a request is kept by the service. While refusals are
- * frequent in this range each key contributes one operation only: a refusal stops a request that repeats a key.
+ * Takes the next request's operations from the ready keys and marks those keys busy. What was accepted first goes first,
+ * across all keys that nothing is on the wire of: with a long queue every event is as late as the others, and the checkpoint,
+ * which waits for the latest, with them. Order within a request is kept by the service. While refusals are frequent in this
+ * range each key contributes one operation only: a refusal stops a request that repeats a key.
  */
 export function takeBatch(range: RangeLane, { maxOperations, maxBytes }: BatchLimits): Batch {
   const operations: Pending[] = [];
   const lanes: KeyLane[] = [];
-  const perKey = range.distinctKeys > 0 ? 1 : Math.ceil(maxOperations / range.readyKeys);
+  // Keys of this request that have more.
+  const more = new ReadyKeys();
   let limit = maxOperations;
   let sizeBytes = 0;
-  while (operations.length < limit && range.readyHead !== undefined) {
-    const first = range.readyHead.head as Pending;
-    if (operations.length > 0 && !fits(first)) break;
-    const lane = shiftReady(range) as KeyLane;
-    lane.state = 'busy';
-    lanes.push(lane);
-    take(lane, perKey);
+  for (;;) {
+    const isNew = orderOf(range.ready.first) < orderOf(more.first);
+    const lane = isNew ? range.ready.first : more.first;
+    if (lane?.head === undefined || (operations.length > 0 && !fits(lane.head))) break;
+    if (isNew) {
+      shiftReady(range);
+      lane.state = 'busy';
+      lanes.push(lane);
+    } else more.shift();
+    const pending = shiftPending(lane);
+    limit = Math.min(limit, pending.companyLimit);
+    sizeBytes += pending.bodyBytes + ENCODING_OVERHEAD_BYTES;
+    operations.push(pending);
+    if (lane.count > 0 && range.distinctKeys === 0) more.push(lane);
   }
-  if (range.distinctKeys === 0) for (const lane of lanes) take(lane, maxOperations);
   return {
     range,
     operations,
@@ -47,16 +55,6 @@ export function takeBatch(range: RangeLane, { maxOperations, maxBytes }: BatchLi
     full: operations.length === maxOperations,
     repeatsKeys: operations.length > lanes.length,
   };
-
-  function take(lane: KeyLane, most: number): void {
-    for (let taken = 0; taken < most && lane.head !== undefined; taken++) {
-      if (operations.length > 0 && !fits(lane.head)) return;
-      const pending = shiftPending(lane);
-      limit = Math.min(limit, pending.companyLimit);
-      sizeBytes += pending.bodyBytes + ENCODING_OVERHEAD_BYTES;
-      operations.push(pending);
-    }
-  }
 
   function fits(pending: Pending): boolean {
     return (

@@ -20,7 +20,6 @@ import {
   prependPending,
   pushReady,
   type RangeLane,
-  unshiftReady,
   withdrawPending,
   withdrawReady,
 } from './lanes.ts';
@@ -80,6 +79,7 @@ export class WriterEngine implements BulkWriter {
   #requests = 0;
   #flushing = 0;
   #closed: boolean = false;
+  #accepted = 0;
   readonly #waiting = new Set<RangeLane>();
   readonly #memory = new RequestMemory();
 
@@ -109,6 +109,7 @@ export class WriterEngine implements BulkWriter {
       lane,
       bodyBytes,
       acceptedAt: this.#clock.now(),
+      order: this.#accepted++,
       attempts: 0,
       companyLimit: this.#options.maxOperations,
       unsure: false,
@@ -201,7 +202,7 @@ export class WriterEngine implements BulkWriter {
     const { maxWaitMs, patience } = this.#options;
     let at = Math.max(range.pausedUntil, range.budget?.readyAt(now) ?? 0);
     if (range.readyCount < range.window.operations && this.#flushing === 0) {
-      const oldest = (range.readyHead as KeyLane).head?.acceptedAt ?? now;
+      const oldest = range.ready.first?.head?.acceptedAt ?? now;
       const factor = Math.max(range.requestsInFlight > 0 ? WAIT_FOR_ANSWER : 1, patience?.() ?? 1);
       at = Math.max(at, oldest + maxWaitMs * factor);
     }
@@ -289,14 +290,11 @@ export class WriterEngine implements BulkWriter {
 
   /** Puts what must travel again at the head of its keys, in order, and sets the keys free. */
   #requeue({ lanes }: Batch, again: readonly Pending[], now: number): void {
-    const returned = new Set<KeyLane>();
     for (let i = again.length - 1; i >= 0; i--) {
       const pending = again[i] as Pending;
       prependPending(pending.lane, pending);
-      returned.add(pending.lane);
     }
-    for (let i = lanes.length - 1; i >= 0; i--) {
-      const lane = lanes[i] as KeyLane;
+    for (const lane of lanes) {
       if (lane.head !== undefined && isFenced(lane.head))
         this.#fail(withdrawPending(lane, isFenced), WITHDRAWN);
       if (lane.count === 0) {
@@ -309,18 +307,17 @@ export class WriterEngine implements BulkWriter {
           if (lane.head !== undefined && isFenced(lane.head))
             this.#fail(withdrawPending(lane, isFenced), WITHDRAWN);
           if (lane.count === 0) lane.state = 'idle';
-          else this.#makeReady(lane, true);
+          else this.#makeReady(lane);
           this.#pump(lane.range);
           this.#backlog.openGates();
         });
-      } else this.#makeReady(lane, returned.has(lane));
+      } else this.#makeReady(lane);
     }
   }
 
-  #makeReady(lane: KeyLane, first: boolean): void {
+  #makeReady(lane: KeyLane): void {
     if (lane.range.gone) this.#routing.move(lane);
-    if (first) unshiftReady(lane);
-    else pushReady(lane);
+    pushReady(lane);
   }
 
   /** After an abort: everything that is not on the wire fails. */

@@ -72,7 +72,6 @@ export class KeyDirectory {
       count: 0,
       head: undefined,
       tail: undefined,
-      nextReady: undefined,
     };
   }
 

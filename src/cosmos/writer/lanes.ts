@@ -1,4 +1,5 @@
 import type { Settled, WriteFence, WriteOperation } from '../write-operation.ts';
+import { ReadyKeys } from './ready-keys.ts';
 import { createRangeBudget, type RangeBudget } from './ru-budget.ts';
 import { createWindow, type Window, type WindowLimits } from './window.ts';
 
@@ -10,6 +11,8 @@ export interface Pending {
   readonly lane: KeyLane;
   readonly bodyBytes: number;
   readonly acceptedAt: number;
+  /** Counts the operations of a writer in the order in which it accepted them. */
+  readonly order: number;
   attempts: number;
   /** The largest request it may still travel in; halved while a request that failed as a whole is taken apart. */
   companyLimit: number;
@@ -36,19 +39,15 @@ export interface KeyLane {
   count: number;
   head: Pending | undefined;
   tail: Pending | undefined;
-  /** Links of the list of ready lanes. */
-  nextReady: KeyLane | undefined;
 }
 
-/** A partition key range: its ready keys in the order they became ready, and what it may have on the wire. */
+/** A partition key range: its ready keys, and what it may have on the wire. */
 export interface RangeLane {
   readonly id: string;
   readonly window: Window;
   budget: RangeBudget | undefined;
-  readyHead: KeyLane | undefined;
-  readyTail: KeyLane | undefined;
-  /** The ready keys, and their operations. */
-  readyKeys: number;
+  readonly ready: ReadyKeys;
+  /** Operations of the ready keys. */
   readyCount: number;
   /** Operations accepted and not settled, and those of them on the wire. */
   pending: number;
@@ -57,8 +56,6 @@ export interface RangeLane {
   pausedUntil: number;
   /** Time for which a wake-up is scheduled; Infinity without one. */
   wakeAt: number;
-  /** Waits for a place among the requests of the whole writer. */
-  waiting: boolean;
   /** The service said 410: nothing is sent until the ranges are known afresh. */
   stale: boolean;
   /** Replaced by other ranges. */
@@ -82,16 +79,13 @@ export function createRangeLane(
     id,
     window: createWindow(window),
     budget: ruPerSecond === undefined ? undefined : createRangeBudget(ruPerSecond, now),
-    readyHead: undefined,
-    readyTail: undefined,
-    readyKeys: 0,
+    ready: new ReadyKeys(),
     readyCount: 0,
     pending: 0,
     inFlight: 0,
     requestsInFlight: 0,
     pausedUntil: 0,
     wakeAt: Number.POSITIVE_INFINITY,
-    waiting: false,
     stale: false,
     gone: false,
     failures: 0,
@@ -103,36 +97,18 @@ export function createRangeLane(
   };
 }
 
+/** Puts a key that has operations among those that may be sent. */
 export function pushReady(lane: KeyLane): void {
   const { range } = lane;
   lane.state = 'ready';
-  lane.nextReady = undefined;
-  if (range.readyTail === undefined) range.readyHead = lane;
-  else range.readyTail.nextReady = lane;
-  range.readyTail = lane;
-  range.readyKeys++;
+  range.ready.push(lane);
   range.readyCount += lane.count;
 }
 
-/** Ahead of the others: operations that come back from a failed request are the oldest. */
-export function unshiftReady(lane: KeyLane): void {
-  const { range } = lane;
-  lane.state = 'ready';
-  lane.nextReady = range.readyHead;
-  range.readyHead = lane;
-  range.readyTail ??= lane;
-  range.readyKeys++;
-  range.readyCount += lane.count;
-}
-
+/** Takes the ready key whose first operation is the oldest. */
 export function shiftReady(range: RangeLane): KeyLane | undefined {
-  const lane = range.readyHead;
-  if (lane === undefined) return undefined;
-  range.readyHead = lane.nextReady;
-  if (range.readyHead === undefined) range.readyTail = undefined;
-  lane.nextReady = undefined;
-  range.readyKeys--;
-  range.readyCount -= lane.count;
+  const lane = range.ready.shift();
+  if (lane !== undefined) range.readyCount -= lane.count;
   return lane;
 }
 
@@ -161,7 +137,7 @@ export function shiftPending(lane: KeyLane): Pending {
   return pending;
 }
 
-/** Takes operations out of a key that is in no list of ready keys. Returns them in order. */
+/** Takes operations out of a key that is not ready. Returns them in order. */
 export function withdrawPending(lane: KeyLane, isOut: (pending: Pending) => boolean): Pending[] {
   const withdrawn: Pending[] = [];
   const kept: Pending[] = [];
@@ -173,7 +149,7 @@ export function withdrawPending(lane: KeyLane, isOut: (pending: Pending) => bool
   return withdrawn;
 }
 
-/** Takes operations out of all ready keys of a range, whose order stays. Returns them, in order within each key. */
+/** Takes operations out of all ready keys of a range. Returns them, in order within each key. */
 export function withdrawReady(range: RangeLane, isOut: (pending: Pending) => boolean): Pending[] {
   const withdrawn: Pending[] = [];
   const kept: KeyLane[] = [];

@@ -56,7 +56,7 @@ export class RangeRouting {
       range.budget?.setShare(ruPerSecond / ranges.length, this.#options.clock.now());
   }
 
-  /** Puts a key of a range that is gone, in no list of ready keys, where it belongs now. */
+  /** Puts a key of a range that is gone, and that is not ready, where it belongs now. */
   move(lane: KeyLane): void {
     lane.range.pending -= lane.count;
     this.#keys.reroute(lane);
