@@ -73,6 +73,17 @@ export const capacityOptions = {
     fallback: '7d',
     ...pipeline,
   }),
+  regions: opt.integer({
+    flags: '--regions <n>',
+    description: 'regions that the Cosmos DB account replicates to, each of which is paid',
+    fallback: '1',
+    ...pipeline,
+  }),
+  capture: opt.flag({
+    flags: '--capture',
+    description: 'Event Hubs Capture is on, which Standard pays by the throughput unit',
+    ...pipeline,
+  }),
   from: opt.text({
     flags: '--from <report.json>',
     description: 'take RU, sizes, latencies and a saturated rate from a measured run',
@@ -102,6 +113,8 @@ export async function targetOf(
     readsPerSecond: values.reads,
     feedReaders: values.feedReaders,
     consumerGroups: values.consumerGroups,
+    regions: values.regions,
+    capture: values.capture === true,
     consumerPerSecond: values.consumerRate ?? saturated ?? Number.parseInt(CONSUMER_RATE, 10),
     ...(measured && { measured }),
   };

@@ -66,9 +66,9 @@ export const command = defineCommand({
       terminal.result(sheet, pricesTemplate(sheet));
       return ExitCode.Ok;
     }
-    if (!(values.rate > 0) || values.keys < 1)
+    if (!(values.rate > 0) || values.keys < 1 || values.regions < 1)
       throw usageError(
-        'a plan needs a rate and at least one key',
+        'a plan needs a rate, at least one key and at least one region',
         'for example: cosmos-pipe plan --rate 5000/s',
       );
     const target = await targetOf(

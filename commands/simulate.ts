@@ -2,19 +2,22 @@ import { buildModel, type Provision } from '../src/capacity/build-model.ts';
 import { type Cost, costOf } from '../src/capacity/cost.ts';
 import type { Sheet } from '../src/capacity/sheet.ts';
 import { type Simulation, simulate } from '../src/capacity/simulate.ts';
+import { OUTAGE_PARTS, type Outage } from '../src/capacity/simulation-model.ts';
 import {
   consumersFor,
+  mapOf,
   physicalPartitionsFor,
   sizeHub,
   sizeStore,
   storedGigabytes,
 } from '../src/capacity/sizing.ts';
+import { billedByAutoscale } from '../src/capacity/store-options.ts';
 import { type PipelineTarget, wireBytes } from '../src/capacity/target.ts';
 import { defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { opt } from '../src/cli/options.ts';
 import { formatCount } from '../src/report/format.ts';
 import { drainSentence, reportOfSimulation } from '../src/report/from-simulation.ts';
-import { formatDurationMs } from '../src/util/duration.ts';
+import { formatDurationMs, parseDurationMs } from '../src/util/duration.ts';
 import { type ExitCode, usageError } from '../src/util/errors.ts';
 import { formatKeyDistribution } from '../src/workload/keys.ts';
 import { constant, limitTo, parseShape, parseStages, type Shape, stages } from '../src/workload/shape.ts';
@@ -24,6 +27,23 @@ import { checkOutputs, publishReport, reportOptions } from './report-output.ts';
 
 const load = { group: 'Load:' } as const;
 const pipeline = { group: 'Pipeline:' } as const;
+
+interface NamedOutage extends Outage {
+  readonly text: string;
+}
+
+const OUTAGE = /^([a-z-]+)@([^@+]+)\+([^@+]+)$/;
+
+/** `ingest@10h+10m`, as the times of faults are written. */
+function parseOutage(text: string): NamedOutage {
+  const [, name, start = '', duration = ''] = OUTAGE.exec(text) ?? [];
+  const part = OUTAGE_PARTS.find((known) => known === name);
+  if (part === undefined)
+    throw new RangeError(
+      `invalid outage "${text}", expected <part>@<start>+<duration>, for example ingest@10h+10m; the parts are ${OUTAGE_PARTS.join(', ')}`,
+    );
+  return { text, part, startMs: parseDurationMs(start), durationMs: parseDurationMs(duration) };
+}
 
 const options = {
   rate: opt.ratePerSecond({
@@ -73,6 +93,11 @@ const options = {
     description: 'of the container (default: what it has when made with that throughput)',
     ...pipeline,
   }),
+  autoscale: opt.flag({
+    flags: '--autoscale',
+    description: 'the RU/s are the maximum of autoscale, and billed as it bills them',
+    ...pipeline,
+  }),
   feedRate: opt.ratePerSecond({
     flags: '--feed-rate <n/unit>',
     description: 'changes that the feed reader can handle (default: all)',
@@ -89,6 +114,12 @@ const options = {
     flags: '--hub-retention <duration>',
     description: 'how long the hub keeps an event',
     fallback: '1d',
+    ...pipeline,
+  }),
+  outage: opt.custom(parseOutage, {
+    flags: '--outage <part@start+duration>',
+    description: 'event-hubs, ingest, cosmos or feed is down for a while: ingest@10h+10m',
+    repeatable: true,
     ...pipeline,
   }),
   ...capacityOptions,
@@ -109,6 +140,7 @@ export const command = defineCommand({
     'cosmos-pipe simulate --rate 1000000/s --duration 1d --keys 1000000 -o day.html',
     'cosmos-pipe simulate --rate 5000/s --throughput 40000 --throughput-units 5',
     "cosmos-pipe simulate --shape 'sine(1000/s,9000/s,1d)' --duration 1d --throughput 50000 -t 'e2e_latency:p(99)<10m'",
+    'cosmos-pipe simulate --rate 5000/s --duration 1d --outage ingest@10h+10m -o day.html',
     "cosmos-pipe simulate --rate 8000/s --key-distribution 'zipf(1.2)' --from bench.json",
   ],
   options,
@@ -117,11 +149,13 @@ export const command = defineCommand({
     await checkOutputs(values.output, cwd);
     const sheet = await sheetOf(values.prices, cwd);
     checkPositive(values);
+    const outages = values.outage.map(({ text: spec }) => spec);
     const { shape, peakPerSecond, text } = scheduleOf(values);
     const target = await targetOf(values, { ratePerSecond: peakPerSecond, maxLagMs: 0 }, cwd);
     const provision = provisionOf(values, target, sheet);
-    terminal.note(header(target, provision, text));
-    const model = buildModel(target, provision, { shape, durationMs: values.duration }, sheet);
+    terminal.note(header(target, provision, text, outages));
+    const schedule = { shape, durationMs: values.duration };
+    const model = { ...buildModel(target, provision, schedule, sheet), outages: values.outage };
     const simulation = simulate(model, clock.epochMicros());
     const report = reportOfSimulation(simulation, model, {
       title: `simulated: ${text}`,
@@ -129,9 +163,15 @@ export const command = defineCommand({
       startedMs: clock.epochMicros() / 1000,
       toolVersion: version,
       env,
-      config: { load: text, ...provision, ruPerWrite: model.store.ruPerWrite, stepMs: simulation.stepMs },
+      config: {
+        load: text,
+        ...provision,
+        ruPerWrite: model.store.ruPerWrite,
+        stepMs: simulation.stepMs,
+        ...(outages.length > 0 && { outages }),
+      },
       thresholds: values.threshold,
-      cost: costOfRun(target, provision, simulation, sheet),
+      cost: costOfRun(values, target, provision, simulation, sheet),
       hubRetentionMs: values.hubRetention,
     });
     terminal.note(`  ${drainSentence(simulation)}`);
@@ -141,13 +181,15 @@ export const command = defineCommand({
 
 /** Throws E_USAGE for a pipeline that lacks a part: nothing could be said of it. */
 function checkPositive(values: Values): void {
-  const { consumers, duration, keys, partitions, physicalPartitions, throughput, throughputUnits } = values;
+  const { consumers, duration, keys, partitions, physicalPartitions, regions, throughput, throughputUnits } =
+    values;
   const flags = {
     '--consumers': consumers,
     '--duration': duration,
     '--keys': keys,
     '--partitions': partitions,
     '--physical-partitions': physicalPartitions,
+    '--regions': regions,
     '--throughput': throughput,
     '--throughput-units': throughputUnits,
   };
@@ -193,34 +235,58 @@ function provisionOf(values: Values, target: PipelineTarget, sheet: Sheet): Prov
   };
 }
 
+/** What was given: the throughput units of the flag, else the first tier that carries the load. */
 function costOfRun(
+  values: Values,
   target: PipelineTarget,
-  { throughputUnits = 1, ruPerSecond }: Provision,
-  { events, durationMs }: Simulation,
+  provision: Provision,
+  { events, durationMs, hourPeaksRu }: Simulation,
   sheet: Sheet,
 ): Cost {
+  const { throughputUnits = 1, ruPerSecond, physicalPartitions } = provision;
+  const { capture = false, regions } = target;
   const eventsPerHour = (events * 3_600_000) / durationMs;
-  const [cheapest] = sizeHub(target, target.ratePerSecond, sheet).purchases;
-  const hub = cheapest === undefined || cheapest.tier === 'standard' ? undefined : cheapest;
+  const [enough] = sizeHub(target, target.ratePerSecond, sheet).purchases;
+  const standard = { tier: 'standard', throughputUnits, ...(capture && { capture }) } as const;
+  const load = mapOf(target, 1, physicalPartitions);
   return costOf(
     {
-      hub: hub ?? { tier: 'standard', throughputUnits },
-      store: { mode: 'provisioned', ruPerSecond },
+      hub: values.throughputUnits === undefined && enough !== undefined ? enough : standard,
+      store:
+        values.autoscale === true
+          ? {
+              mode: 'autoscale',
+              maxRuPerSecond: ruPerSecond,
+              billedRuPerSecond: billedByAutoscale(
+                hourPeaksRu,
+                { load, physicalPartitions, ruPerSecond },
+                target,
+                sheet,
+              ).byPartition,
+            }
+          : { mode: 'provisioned', ruPerSecond },
       eventsPerHour,
       eventBytes: wireBytes(target, sheet),
       storedGb: storedGigabytes({ ...target, ratePerSecond: eventsPerHour / 3_600 }, sheet),
+      ...(regions !== undefined && regions > 1 && { regions }),
     },
     sheet,
     durationMs,
   );
 }
 
-function header(target: PipelineTarget, provision: Provision, text: string): string {
+function header(
+  target: PipelineTarget,
+  provision: Provision,
+  text: string,
+  outages: readonly string[],
+): string {
   return [
     `       load  ${text}, ${formatCount(target.keys)} keys, ${formatKeyDistribution(target.distribution)}, ${formatCount(target.bodyBytes)} B each`,
     ` event hubs  ${formatCount(provision.throughputUnits ?? 0)} throughput units, ${formatCount(provision.hubPartitions)} partitions`,
     `     ingest  ${formatCount(provision.consumers)} consumers of ${formatCount(target.consumerPerSecond)} events/s`,
     `  cosmos db  ${formatCount(provision.ruPerSecond)} RU/s in ${formatCount(provision.physicalPartitions)} physical partitions`,
+    ...outages.map((outage) => `     outage  ${outage}`),
     '',
   ].join('\n');
 }

@@ -8,7 +8,14 @@ import {
   type PipelineModel,
 } from './simulation-model.ts';
 import { mapOf } from './sizing.ts';
-import { DAY_MS, type PipelineTarget, ruPerChange, ruPerWrite, wireBytes } from './target.ts';
+import {
+  DAY_MS,
+  type PipelineTarget,
+  readRuPerSecond,
+  ruPerChange,
+  ruPerWrite,
+  wireBytes,
+} from './target.ts';
 
 /** What a pipeline is given, whether or not it is enough. */
 export interface Provision {
@@ -61,6 +68,7 @@ export function buildModel(
       physicalPartitions: provision.physicalPartitions,
       ruPerWrite: ruPerWrite(target, sheet).value,
       refusedPerSecond: MEASURED_REFUSALS,
+      readRuPerSecond: readRuPerSecond(target, sheet),
     },
     ...(provision.withFeed && {
       feed: {

@@ -3,7 +3,8 @@ import { amount } from './text.ts';
 
 /** How Event Hubs is bought. */
 export type HubPurchase =
-  | { readonly tier: 'standard'; readonly throughputUnits: number }
+  /** `capture`: paid by the throughput unit; in the other tiers it is included. */
+  | { readonly tier: 'standard'; readonly throughputUnits: number; readonly capture?: boolean }
   | { readonly tier: 'premium'; readonly processingUnits: number }
   | { readonly tier: 'dedicated'; readonly capacityUnits: number };
 
@@ -21,6 +22,8 @@ export interface Usage {
   readonly eventBytes: number;
   /** Stored data with its index, gigabytes. */
   readonly storedGb: number;
+  /** Regions that the account replicates to, each of which is paid for throughput and storage; one when absent. */
+  readonly regions?: number;
 }
 
 export interface CostItem {
@@ -81,6 +84,7 @@ function hubItems({ hub, eventsPerHour, eventBytes }: Usage, sheet: Sheet): Cost
           perHour: (billed / 1e6) * million,
           why: `${amount(billed / 1e6)} million an hour x ${million}`,
         },
+        ...(hub.capture === true ? [capture(hub.throughputUnits, sheet)] : []),
       ];
     }
     case 'premium': {
@@ -106,12 +110,22 @@ function hubItems({ hub, eventsPerHour, eventBytes }: Usage, sheet: Sheet): Cost
   }
 }
 
-function storeItems({ store, storedGb }: Usage, sheet: Sheet): CostItem[] {
+function capture(throughputUnits: number, sheet: Sheet): CostItem {
+  const unit = figure(sheet, 'hubCaptureUnitHour');
+  return {
+    name: 'Event Hubs Capture',
+    perHour: throughputUnits * unit,
+    why: `${amount(throughputUnits)} x ${unit} an hour; its storage account is not counted`,
+  };
+}
+
+function storeItems({ store, storedGb, regions = 1 }: Usage, sheet: Sheet): CostItem[] {
   const perGb = figure(sheet, 'storageGbMonth');
+  const times = regions === 1 ? '' : ` x ${regions} regions`;
   const storage = {
     name: 'Cosmos DB storage',
-    perHour: (storedGb * perGb) / HOURS_PER_MONTH,
-    why: `${amount(storedGb)} GB x ${perGb} a month`,
+    perHour: (regions * storedGb * perGb) / HOURS_PER_MONTH,
+    why: `${amount(storedGb)} GB x ${perGb} a month${times}`,
   };
   switch (store.mode) {
     case 'provisioned': {
@@ -119,8 +133,8 @@ function storeItems({ store, storedGb }: Usage, sheet: Sheet): CostItem[] {
       return [
         {
           name: 'Cosmos DB provisioned throughput',
-          perHour: (store.ruPerSecond / 100) * price,
-          why: `${amount(store.ruPerSecond)} RU/s x ${price} per 100 an hour`,
+          perHour: regions * (store.ruPerSecond / 100) * price,
+          why: `${amount(store.ruPerSecond)} RU/s x ${price} per 100 an hour${times}`,
         },
         storage,
       ];
@@ -130,8 +144,8 @@ function storeItems({ store, storedGb }: Usage, sheet: Sheet): CostItem[] {
       return [
         {
           name: 'Cosmos DB autoscale throughput',
-          perHour: (store.billedRuPerSecond / 100) * price,
-          why: `${amount(store.billedRuPerSecond)} RU/s billed in the mean hour x ${price} per 100`,
+          perHour: regions * (store.billedRuPerSecond / 100) * price,
+          why: `${amount(store.billedRuPerSecond)} RU/s billed in the mean hour x ${price} per 100${times}`,
         },
         storage,
       ];

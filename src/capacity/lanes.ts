@@ -47,7 +47,7 @@ export class Lanes {
   /** The service resets what a partition may spend every second; a coarse simulation gives several seconds at once. */
   refill(seconds: number): void {
     const { store, load } = this.#model;
-    const perLane = store.ruPerSecond / store.physicalPartitions;
+    const perLane = Math.max(0, store.ruPerSecond - (store.readRuPerSecond ?? 0)) / store.physicalPartitions;
     for (const [group, { lanes }] of load.store.entries()) this.#budget[group] = perLane * lanes * seconds;
     this.#refused.fill(0);
   }
@@ -94,12 +94,15 @@ export class Lanes {
     return total * part;
   }
 
-  /** Spends the budget of each store group on reading changes and on writing; what is written is read if there is room. */
-  writeAndRead(seconds: number): StoreStep {
+  /**
+   * Spends the budget of each store group on reading changes and on writing; what is written is read if there is room.
+   * `writing` and `reading` are the parts of the step in which writers and readers of the feed are up.
+   */
+  writeAndRead(seconds: number, writing = 1, reading = 1): StoreStep {
     const { store, feed, load } = this.#model;
     const { written, read, requestUnits } = this.step;
     const ruPerChange = feed?.ruPerChange ?? 0;
-    let readable = (feed?.capacityPerSecond ?? 0) * seconds;
+    let readable = feed === undefined || reading === 0 ? 0 : feed.capacityPerSecond * seconds * reading;
     const hubs = load.hub.length;
     const stores = load.store.length;
     for (let column = 0; column < stores; column += 1) {
@@ -109,14 +112,14 @@ export class Lanes {
       readable -= oldChanges;
       let waiting = 0;
       for (let row = 0; row < hubs; row += 1) waiting += this.#waiting[row * stores + column] as number;
-      const stored = Math.min(waiting, affordable(budget, store.ruPerWrite + ruPerChange));
+      const stored = Math.min(waiting, affordable(budget, store.ruPerWrite + ruPerChange)) * writing;
       if (stored > 0) this.#settle(column, stored / waiting);
       const newChanges = feed === undefined ? 0 : Math.min(stored, readable);
       readable -= newChanges;
       const charge = spent(stored, store.ruPerWrite) + spent(oldChanges + newChanges, ruPerChange);
       this.#budget[column] = (this.#budget[column] as number) - charge;
       if (feed !== undefined) (this.#changes[column] as number) += stored - oldChanges - newChanges;
-      if (stored < waiting * 0.999999)
+      if (writing > 0 && stored < waiting * writing * 0.999999)
         this.#refused[column] = store.refusedPerSecond * (load.store[column]?.lanes ?? 1);
       written[column] = stored;
       read[column] = oldChanges + newChanges;

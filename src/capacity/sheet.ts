@@ -23,7 +23,6 @@ const FIGURES = {
   hubUnitIngressBytes: { value: 1_000_000, source: HUB_SCALE },
   hubUnitEgressEvents: { value: 4_096, source: HUB_SCALE },
   hubUnitEgressBytes: { value: 2_000_000, source: HUB_SCALE },
-  hubUnitStorageGb: { value: 84, source: `${DOCS}/event-hubs/event-hubs-faq` },
   hubStandardMaxUnits: { value: 40, source: HUB_QUOTAS },
   hubStandardMaxPartitions: { value: 32, source: HUB_QUOTAS },
   hubPremiumMaxUnits: { value: 16, source: HUB_QUOTAS },
@@ -32,9 +31,17 @@ const FIGURES = {
   hubMaxEventBytes: { value: 1_048_576, source: HUB_QUOTAS },
   hubBilledEventBytes: { value: 65_536, source: `${DOCS}/event-hubs/event-hubs-faq` },
   hubProcessingUnitBytes: { value: 7_500_000, source: `${HUB_SCALE} (5 to 10 MB/s per processing unit)` },
+  hubProcessingUnitEgressBytes: {
+    value: 15_000_000,
+    source: `${HUB_SCALE} (10 to 20 MB/s per processing unit)`,
+  },
   hubCapacityUnitBytes: {
     value: 100_000_000,
     source: `${ASSUMED}: 100 MB/s per capacity unit; test your own load`,
+  },
+  hubCapacityUnitEgressBytes: {
+    value: 200_000_000,
+    source: `${ASSUMED}: 200 MB/s per capacity unit; test your own load`,
   },
   hubOverheadBytes: {
     value: 180,
@@ -52,7 +59,11 @@ const FIGURES = {
   autoscaleStep: { value: 1_000, source: COSMOS_LIMITS },
   autoscaleMinRuPerGb: { value: 10, source: COSMOS_LIMITS },
   autoscaleFloorShare: { value: 0.1, source: COSMOS_LIMITS },
-  serverlessMaxRu: { value: 20_000, source: COSMOS_LIMITS },
+  serverlessMaxRu: {
+    value: 5_000,
+    source: `${DOCS}/cosmos-db/serverless-performance (a new container; one that holds more than 50 GB has more)`,
+  },
+  serverlessMaxGb: { value: 1_000, source: COSMOS_LIMITS },
   ruPerIndexedTerm: { value: 0.2, source: COSMOS_RU },
   indexOverheadShare: {
     value: 0.15,
@@ -61,6 +72,7 @@ const FIGURES = {
   envelopeBytes: { value: 256, source: 'measured: what ingest adds to a body of the telemetry event' },
   hubThroughputUnitHour: { value: 0.03, source: LIST_PRICE },
   hubMillionEvents: { value: 0.028, source: LIST_PRICE },
+  hubCaptureUnitHour: { value: 0.1, source: LIST_PRICE },
   hubProcessingUnitHour: { value: 1.2, source: LIST_PRICE },
   hubCapacityUnitHour: { value: 6.849, source: LIST_PRICE },
   provisionedPer100RuHour: { value: 0.008, source: LIST_PRICE },

@@ -3,7 +3,7 @@ import type { StageSummary } from '../metrics/stage-recorder.ts';
 import type { Clock } from '../util/clock.ts';
 import { type ArrivalCurve, arrivalCurve, dueTimes } from './arrival-curve.ts';
 import { Lanes } from './lanes.ts';
-import type { PipelineModel } from './simulation-model.ts';
+import type { OutagePart, PipelineModel } from './simulation-model.ts';
 import { createStageTrack, type StageTrack } from './stage-track.ts';
 import { wholes } from './wholes.ts';
 
@@ -22,8 +22,8 @@ export interface Simulation {
   readonly maxQueuedMs: number;
   /** Most events that were due and not through. */
   readonly maxBacklog: number;
-  /** Mean over the hours of the busiest second of each: what autoscale bills. */
-  readonly hourlyPeakRu: number;
+  /** RU/s of the pipeline in the busiest second of each hour of the schedule: what autoscale bills. */
+  readonly hourPeaksRu: readonly number[];
   readonly stepMs: number;
 }
 
@@ -32,6 +32,8 @@ const FINE_STEP_MS = 100;
 const FINE_UP_TO_MS = 600_000;
 /** A recorder keeps an hour of seconds; its slots double for longer runs, and a step that divides them does not beat with them. */
 const SECONDS_UP_TO_MS = 4 * 3_600_000;
+/** The part of what leaves a queue in a step that counts as its first event, which waited for the longest. */
+const FIRST = 1e-3;
 /** Below this an amount of the fluid is no event. */
 const NOTHING = 1e-6;
 
@@ -121,10 +123,14 @@ class Run {
     setClock(startMs);
     if (startMs % this.#budgetMs === 0) this.#startBudget(startMs);
     const due = cumulative[step] ?? total;
-    this.#send(due - (step === 0 ? 0 : (cumulative[step - 1] ?? total)), seconds, endMs);
-    this.#ingest.offered(this.#lanes.receive(seconds));
+    const up = (part: OutagePart): number => upShare(this.#model.outages, part, startMs, endMs);
+    const hub = up('event-hubs');
+    const ingest = up('ingest');
+    this.#send(due - (step === 0 ? 0 : (cumulative[step - 1] ?? total)), seconds * hub, endMs);
+    this.#ingest.offered(this.#lanes.receive(seconds * Math.min(hub, ingest)));
+    this.#readFromOutside(seconds);
     const before = this.#finished;
-    this.#store(seconds, endMs);
+    this.#store(seconds, endMs, up);
     if (this.#finished - before > NOTHING) this.#lastWorkMs = endMs;
     this.#maxBacklog = Math.max(this.#maxBacklog, due - this.#finished);
   }
@@ -133,7 +139,6 @@ class Run {
     this.#closeBudget(this.#lastWorkMs);
     const { total, stepMs } = this.#curve;
     const durationMs = Math.max(this.#lastWorkMs, scheduleMs);
-    const peaks = this.#hourPeaks.slice(0, Math.max(1, Math.ceil(durationMs / 3_600_000)));
     return {
       stages: [this.#produce, this.#ingest, this.#feed, this.#cache].flatMap((track) =>
         track === undefined ? [] : [track.summary()],
@@ -145,7 +150,10 @@ class Run {
       drained: this.empty,
       maxQueuedMs: this.#maxQueuedMs,
       maxBacklog: Math.round(this.#maxBacklog),
-      hourlyPeakRu: peaks.reduce((sum, peak) => sum + (peak ?? 0), 0) / Math.max(1, peaks.length),
+      hourPeaksRu: Array.from(
+        { length: Math.max(1, Math.ceil(scheduleMs / 3_600_000)) },
+        (_, hour) => this.#hourPeaks[hour] ?? 0,
+      ),
       stepMs,
     };
   }
@@ -171,7 +179,11 @@ class Run {
     const { hub, producer } = this.#model;
     this.#produce.offered(arrived);
     this.#unsent += arrived;
-    const sent = Math.min(this.#unsent, hub.ingressPerSecond * seconds, producer.capacityPerSecond * seconds);
+    const sent = Math.min(
+      this.#unsent,
+      within(hub.ingressPerSecond, seconds),
+      within(producer.capacityPerSecond, seconds),
+    );
     if (hub.ingressPerSecond * seconds < this.#unsent && hub.ingressPerSecond <= producer.capacityPerSecond)
       this.#produce.throttled(this.#model.store.refusedPerSecond * seconds);
     this.#unsent -= sent;
@@ -181,9 +193,22 @@ class Run {
     if (sent > NOTHING) this.#produce.latency(sent, this.#queuedMs(endMs, this.#sentDue(this.#sent)));
   }
 
-  #store(seconds: number, endMs: number): void {
+  /** What others read is consumed, although it is no event of the pipeline. */
+  #readFromOutside(seconds: number): void {
+    const { load, store } = this.#model;
+    if (store.readRuPerSecond === undefined || store.readRuPerSecond === 0) return;
+    const perLane = (Math.min(store.readRuPerSecond, store.ruPerSecond) * seconds) / store.physicalPartitions;
+    for (const { lanes, name } of load.store) this.#ru.charge('read', name, perLane * lanes, 0);
+  }
+
+  #store(seconds: number, endMs: number, up: (part: OutagePart) => number): void {
     const { store, feed } = this.#model;
-    const { written, read, requestUnits } = this.#lanes.writeAndRead(seconds);
+    const cosmos = up('cosmos');
+    const { written, read, requestUnits } = this.#lanes.writeAndRead(
+      seconds,
+      Math.min(cosmos, up('ingest')),
+      Math.min(cosmos, up('feed')),
+    );
     let stored = 0;
     let changed = 0;
     for (let group = 0; group < written.length; group += 1) {
@@ -193,25 +218,22 @@ class Run {
       changed += changes;
       this.#budgetRu += requestUnits[group] as number;
       if (count > NOTHING) {
+        const due = this.#writtenDue[group] as (finished: number) => number;
+        const longestMs = this.#queuedMs(endMs, due((this.#written[group] as number) + FIRST * count));
         (this.#written[group] as number) += count;
-        const queuedMs = this.#queuedMs(
-          endMs,
-          (this.#writtenDue[group] as (n: number) => number)(this.#written[group] as number),
-        );
-        this.#ingest.latency(count, queuedMs);
+        this.#ingest.latency(count, this.#queuedMs(endMs, due(this.#written[group] as number)));
         this.#ru.charge('upsert', this.#rangeName(group), count * store.ruPerWrite, this.#wholeWrites(count));
-        if (this.#feed === undefined && queuedMs > this.#maxQueuedMs) this.#maxQueuedMs = queuedMs;
+        if (this.#feed === undefined) this.#maxQueuedMs = Math.max(this.#maxQueuedMs, longestMs);
       }
       if (changes > NOTHING) {
+        const due = this.#readDue[group] as (finished: number) => number;
+        const longestMs = this.#queuedMs(endMs, due((this.#read[group] as number) + FIRST * changes));
         (this.#read[group] as number) += changes;
-        const queuedMs = this.#queuedMs(
-          endMs,
-          (this.#readDue[group] as (n: number) => number)(this.#read[group] as number),
-        );
+        const queuedMs = this.#queuedMs(endMs, due(this.#read[group] as number));
         this.#feed?.latency(changes, queuedMs);
         this.#cache?.latency(changes, queuedMs + this.#cacheDelayMs());
         this.#ru.charge('changeFeed', this.#rangeName(group), changes * (feed?.ruPerChange ?? 0), 0);
-        if (queuedMs > this.#maxQueuedMs) this.#maxQueuedMs = queuedMs;
+        this.#maxQueuedMs = Math.max(this.#maxQueuedMs, longestMs + this.#cacheDelayMs());
       }
     }
     this.#ingest.done(stored, 0);
@@ -248,6 +270,28 @@ class Run {
   #rangeName(group: number): string {
     return this.#model.load.store[group]?.name ?? '*';
   }
+}
+
+/** What a rate carries in a time; nothing in no time, although the rate may be infinite. */
+function within(perSecond: number, seconds: number): number {
+  return seconds === 0 ? 0 : perSecond * seconds;
+}
+
+/** The part of a step in which a part of the pipeline is up. */
+function upShare(
+  outages: PipelineModel['outages'],
+  part: OutagePart,
+  startMs: number,
+  endMs: number,
+): number {
+  let downMs = 0;
+  for (const outage of outages ?? [])
+    if (outage.part === part)
+      downMs += Math.max(
+        0,
+        Math.min(endMs, outage.startMs + outage.durationMs) - Math.max(startMs, outage.startMs),
+      );
+  return Math.max(0, 1 - downMs / (endMs - startMs));
 }
 
 function steppedClock(startEpochMicros: number): { readonly clock: Clock; set(ms: number): void } {

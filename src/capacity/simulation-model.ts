@@ -29,6 +29,8 @@ export interface PipelineModel {
     readonly ruPerSecond: number;
     readonly physicalPartitions: number;
     readonly ruPerWrite: number;
+    /** RU/s of reads from outside the pipeline, spread evenly, which the pipeline cannot have. */
+    readonly readRuPerSecond?: number;
     /** Requests that a lane is refused in a second in which its budget runs out: the writer's and the feed's probing. */
     readonly refusedPerSecond: number;
   };
@@ -40,9 +42,20 @@ export interface PipelineModel {
   /** Absent: the pipeline ends at the feed. */
   readonly cache?: { readonly capacityPerSecond: number };
   readonly latency: Readonly<Record<StageName, BaseLatency>>;
+  readonly outages?: readonly Outage[];
   /** Simulated time after the schedule in which the backlog may drain. */
   readonly maxDrainMs: number;
 }
+
+/** A part that does nothing for a while, from the start of the load on. */
+export interface Outage {
+  readonly part: OutagePart;
+  readonly startMs: number;
+  readonly durationMs: number;
+}
+
+export const OUTAGE_PARTS = ['event-hubs', 'ingest', 'cosmos', 'feed'] as const;
+export type OutagePart = (typeof OUTAGE_PARTS)[number];
 
 export type StageName = 'produce' | 'ingest' | 'feed' | 'cache';
 

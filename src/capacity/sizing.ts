@@ -1,8 +1,14 @@
-import { readCharge } from './charges.ts';
 import type { HubPurchase } from './cost.ts';
 import { type LoadMap, mapLoad } from './load-map.ts';
 import { type FigureName, figure, type Sheet } from './sheet.ts';
-import { itemBytes, meanRate, type PipelineTarget, ruPerChange, ruPerWrite, wireBytes } from './target.ts';
+import {
+  itemBytes,
+  meanRate,
+  type PipelineTarget,
+  readRuPerSecond,
+  ruPerEvent,
+  wireBytes,
+} from './target.ts';
 import { amount } from './text.ts';
 
 export interface HubSize {
@@ -18,32 +24,67 @@ export interface HubSize {
 export function sizeHub(target: PipelineTarget, rate: number, sheet: Sheet): HubSize {
   const bytes = wireBytes(target, sheet);
   const of = (name: FigureName): number => figure(sheet, name);
-  const needs = [
-    { what: 'events in', units: rate / of('hubUnitIngressEvents') },
-    { what: 'bytes in', units: (rate * bytes) / of('hubUnitIngressBytes') },
-    { what: 'events out', units: (rate * target.consumerGroups) / of('hubUnitEgressEvents') },
-    { what: 'bytes out', units: (rate * bytes * target.consumerGroups) / of('hubUnitEgressBytes') },
-  ];
-  const most = needs.reduce((worst, need) => (need.units > worst.units ? need : worst));
-  const throughputUnits = Math.max(1, Math.ceil(most.units));
+  const flow = { ratePerSecond: rate, eventBytes: bytes, consumerGroups: target.consumerGroups };
+  const needs = unitsFor(flow, sheet);
+  const throughputUnits = throughputUnitsFor(flow, sheet);
   const consumers = consumersFor(target, rate);
-  const partitions = Math.max(throughputUnits, consumers);
-  const perSecond = rate * bytes;
-  const premium = Math.max(1, Math.ceil(perSecond / of('hubProcessingUnitBytes')));
-  const dedicated = Math.max(1, Math.ceil(perSecond / of('hubCapacityUnitBytes')));
-  const purchases: HubPurchase[] = [];
-  if (throughputUnits <= of('hubStandardMaxUnits') && partitions <= of('hubStandardMaxPartitions'))
-    purchases.push({ tier: 'standard', throughputUnits });
-  if (premium <= of('hubPremiumMaxUnits') && consumers <= of('hubPremiumMaxPartitions'))
-    purchases.push({ tier: 'premium', processingUnits: premiumStep(premium) });
-  purchases.push({ tier: 'dedicated', capacityUnits: dedicated });
+  const wanted = Math.max(throughputUnits, consumers);
+  const partitions = Math.min(wanted, of('hubDedicatedMaxPartitions'));
+  const purchases = hubPurchases(flow, wanted, sheet).map((purchase) =>
+    purchase.tier === 'standard' && target.capture === true ? { ...purchase, capture: true } : purchase,
+  );
   return {
     throughputUnits,
     why: `${needs.map(({ what, units }) => `${what} ${amount(units)}`).join(', ')}`,
-    partitions: Math.min(partitions, of('hubDedicatedMaxPartitions')),
-    partitionsWhy: `one per throughput unit (${throughputUnits}), and one per consumer (${consumers})`,
+    partitions,
+    partitionsWhy: `one per throughput unit (${amount(throughputUnits)}), and one per consumer (${amount(consumers)})${partitions < wanted ? `; a hub has ${amount(partitions)} at most` : ''}`,
     purchases,
   };
+}
+
+/** What goes through a hub. */
+export interface HubFlow {
+  readonly ratePerSecond: number;
+  readonly eventBytes: number;
+  /** Each of which reads every event. */
+  readonly consumerGroups: number;
+}
+
+function unitsFor(
+  { ratePerSecond, eventBytes, consumerGroups }: HubFlow,
+  sheet: Sheet,
+): { readonly what: string; readonly units: number }[] {
+  const of = (name: FigureName): number => figure(sheet, name);
+  const out = ratePerSecond * consumerGroups;
+  return [
+    { what: 'events in', units: ratePerSecond / of('hubUnitIngressEvents') },
+    { what: 'bytes in', units: (ratePerSecond * eventBytes) / of('hubUnitIngressBytes') },
+    { what: 'events out', units: out / of('hubUnitEgressEvents') },
+    { what: 'bytes out', units: (out * eventBytes) / of('hubUnitEgressBytes') },
+  ];
+}
+
+export function throughputUnitsFor(flow: HubFlow, sheet: Sheet): number {
+  return Math.max(1, ...unitsFor(flow, sheet).map(({ units }) => Math.ceil(units)));
+}
+
+/** What carries a flow through a hub of so many partitions, in the order of the tiers. Dedicated always does, unless an event is too large. */
+export function hubPurchases(flow: HubFlow, partitions: number, sheet: Sheet): HubPurchase[] {
+  const of = (name: FigureName): number => figure(sheet, name);
+  const bytesIn = flow.ratePerSecond * flow.eventBytes;
+  const bytesOut = bytesIn * flow.consumerGroups;
+  const units = (inName: FigureName, outName: FigureName): number =>
+    Math.max(1, Math.ceil(bytesIn / of(inName)), Math.ceil(bytesOut / of(outName)));
+  if (flow.eventBytes > of('hubMaxEventBytes')) return [];
+  const throughputUnits = throughputUnitsFor(flow, sheet);
+  const premium = units('hubProcessingUnitBytes', 'hubProcessingUnitEgressBytes');
+  const purchases: HubPurchase[] = [];
+  if (throughputUnits <= of('hubStandardMaxUnits') && partitions <= of('hubStandardMaxPartitions'))
+    purchases.push({ tier: 'standard', throughputUnits });
+  if (premium <= of('hubPremiumMaxUnits') && partitions <= of('hubPremiumMaxPartitions'))
+    purchases.push({ tier: 'premium', processingUnits: premiumStep(premium) });
+  const capacityUnits = units('hubCapacityUnitBytes', 'hubCapacityUnitEgressBytes');
+  return [...purchases, { tier: 'dedicated', capacityUnits }];
 }
 
 export function consumersFor({ consumerPerSecond }: PipelineTarget, rate: number): number {
@@ -72,6 +113,8 @@ export interface StoreSize {
 export type StoreMode = 'provisioned' | 'autoscale';
 
 const MAX_ROUNDS = 40;
+/** By how much the partitions grow in a round that looks for a number that tells hot keys apart. */
+const MORE_PARTITIONS = 0.1;
 
 /**
  * RU/s for a rate. Throughput is divided evenly among the physical partitions and their number depends on the throughput,
@@ -79,10 +122,8 @@ const MAX_ROUNDS = 40;
  */
 export function sizeStore(target: PipelineTarget, rate: number, mode: StoreMode, sheet: Sheet): StoreSize {
   const of = (name: FigureName): number => figure(sheet, name);
-  const item = itemBytes(target, sheet).value;
-  const skewed =
-    rate * (ruPerWrite(target, sheet).value + target.feedReaders * ruPerChange(target, sheet).value);
-  const even = target.readsPerSecond * readCharge(item);
+  const skewed = rate * ruPerEvent(target, sheet);
+  const even = readRuPerSecond(target, sheet);
   const storedGb = storedGigabytes(target, sheet);
   const byStorage = Math.max(1, Math.ceil(storedGb / of('storePartitionGb')));
   const perPartition = of('storePartitionRu');
@@ -100,8 +141,15 @@ export function sizeStore(target: PipelineTarget, rate: number, mode: StoreMode,
     if (load === undefined || wanted !== physicalPartitions) load = mapOf(target, 1, wanted);
     physicalPartitions = wanted;
     const busiest = load.hottestStoreShare * skewed + even / physicalPartitions;
+    if (busiest > perPartition) {
+      // Keys that share a partition are told apart by more partitions, a single key is not.
+      if (load.hottestKeyShare * skewed + even / physicalPartitions > perPartition) break;
+      const more = physicalPartitions + Math.ceil(physicalPartitions * MORE_PARTITIONS);
+      ruPerSecond = roundUp(more * initialShare(mode, sheet));
+      continue;
+    }
     const needed = roundUp(Math.max(least, busiest * physicalPartitions));
-    if (needed <= ruPerSecond || busiest > perPartition) break;
+    if (needed <= ruPerSecond) break;
     ruPerSecond = needed;
   }
   load ??= mapOf(target, 1, physicalPartitions);
@@ -118,8 +166,12 @@ export function sizeStore(target: PipelineTarget, rate: number, mode: StoreMode,
 
 /** Physical partitions that a container made with this throughput has. */
 export function physicalPartitionsFor(ruPerSecond: number, mode: StoreMode, sheet: Sheet): number {
-  const share = figure(sheet, mode === 'autoscale' ? 'storePartitionRu' : 'storeInitialPartitionRu');
-  return Math.max(1, Math.ceil(ruPerSecond / share));
+  return Math.max(1, Math.ceil(ruPerSecond / initialShare(mode, sheet)));
+}
+
+/** RU/s of a physical partition of a container that is made with them. */
+function initialShare(mode: StoreMode, sheet: Sheet): number {
+  return figure(sheet, mode === 'autoscale' ? 'storePartitionRu' : 'storeInitialPartitionRu');
 }
 
 /** Data and index after the retention. */

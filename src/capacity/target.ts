@@ -25,6 +25,10 @@ export interface PipelineTarget {
   readonly consumerPerSecond: number;
   /** Longest time that an event may wait in queues. */
   readonly maxLagMs: number;
+  /** Regions that the account replicates to; one when absent. */
+  readonly regions?: number;
+  /** Whether Event Hubs writes what arrives to a storage account too. */
+  readonly capture?: boolean;
   readonly measured?: Measured;
 }
 
@@ -77,6 +81,16 @@ export function ruPerChange(target: PipelineTarget, sheet: Sheet): Derived {
   if (measured?.ruPerChange !== undefined)
     return { value: measured.ruPerChange, why: `measured in ${measured.origin}` };
   return { value: readCharge(itemBytes(target, sheet).value), why: 'as a point read of the item' };
+}
+
+/** Request units that an event costs: its write, and every reader of the feed. */
+export function ruPerEvent(target: PipelineTarget, sheet: Sheet): number {
+  return ruPerWrite(target, sheet).value + target.feedReaders * ruPerChange(target, sheet).value;
+}
+
+/** RU/s of the reads from outside the pipeline. */
+export function readRuPerSecond(target: PipelineTarget, sheet: Sheet): number {
+  return target.readsPerSecond * readCharge(itemBytes(target, sheet).value);
 }
 
 /** The highest rate of a day. */

@@ -1,5 +1,6 @@
 import { type Cost, costOf } from '../capacity/cost.ts';
 import { figure, type Sheet } from '../capacity/sheet.ts';
+import { hubPurchases, throughputUnitsFor } from '../capacity/sizing.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
 import type { RunReport } from './run-report.ts';
 
@@ -16,15 +17,13 @@ export function costOfRun(
   if (produce === undefined || produce.done === 0 || provisioned === undefined) return undefined;
   const eventBytes = produce.sizeBytes / produce.done + figure(sheet, 'hubOverheadBytes');
   const busiest = busiestRate(produce);
-  const throughputUnits = Math.max(
-    1,
-    Math.ceil(busiest / figure(sheet, 'hubUnitIngressEvents')),
-    Math.ceil((busiest * eventBytes) / figure(sheet, 'hubUnitIngressBytes')),
-  );
+  const flow = { ratePerSecond: busiest, eventBytes, consumerGroups: 1 };
+  const [hub = { tier: 'standard', throughputUnits: throughputUnitsFor(flow, sheet) } as const] =
+    hubPurchases(flow, 1, sheet);
   const stored = stages.find(({ name }) => name === 'ingest')?.sizeBytes ?? 0;
   return costOf(
     {
-      hub: { tier: 'standard', throughputUnits },
+      hub,
       store: { mode: 'provisioned', ruPerSecond: provisioned },
       eventsPerHour: produce.donePerSecond * 3_600,
       eventBytes,

@@ -1,4 +1,5 @@
 import type { Plan } from '../capacity/plan.ts';
+import { counted } from '../capacity/text.ts';
 import { formatDurationMs } from '../util/duration.ts';
 import { formatCount } from './format.ts';
 import { formatTable } from './table.ts';
@@ -45,9 +46,13 @@ function optionLines({ options, choice, currency, target }: Plan, paint: Paint):
             ? `${formatCount(option.purchase.maxRuPerSecond)} max`
             : 'as used',
         formatCount(option.physicalPartitions),
-        formatDurationMs(option.maxLagMs),
+        option.maxLagMs === 0 ? 'none' : formatDurationMs(option.maxLagMs),
         formatCount(option.perMonth),
-        option.meets ? option.note : `misses the lag of ${formatDurationMs(target.maxLagMs)}`,
+        option.meets
+          ? option.note
+          : option.maxLagMs > target.maxLagMs
+            ? `misses the lag of ${formatDurationMs(target.maxLagMs)}`
+            : 'not enough for the busiest partition',
       ]),
     ],
     { indent: 4, left: [0, 1, 6] },
@@ -60,10 +65,10 @@ function choiceLines({ choice }: Plan, paint: Paint): string[] {
   const { cost, hub } = choice;
   const bought =
     hub.tier === 'standard'
-      ? `Standard, ${formatCount(hub.throughputUnits)} throughput units`
+      ? `Standard, ${counted(hub.throughputUnits, 'throughput unit')}`
       : hub.tier === 'premium'
-        ? `Premium, ${formatCount(hub.processingUnits)} processing units`
-        : `Dedicated, ${formatCount(hub.capacityUnits)} capacity units`;
+        ? `Premium, ${counted(hub.processingUnits, 'processing unit')}`
+        : `Dedicated, ${counted(hub.capacityUnits, 'capacity unit')}`;
   return [
     `  ${paint('bold', 'CHEAPEST')}`,
     `    Event Hubs ${bought}; Cosmos DB ${choice.store.name}`,

@@ -135,7 +135,14 @@ describe('a plan', () => {
       DEFAULT_SHEET,
     );
     expect(result.choice).toBeUndefined();
-    expect(result.warnings[0]).toMatch(/no throughput can save it: split the key into \d+ or more/);
+    // One event is 12.136 RU: 10,000 RU/s are 824 events/s of that key, which has a share of the load.
+    expect(result.needs.hottestKey.maxOwnRatePerSecond).toBeCloseTo(824, 0);
+    expect(result.needs.hottestKey.maxRatePerSecond * result.needs.hottestKey.share).toBeCloseTo(824, 0);
+    expect(result.warnings[0]).toMatch(
+      /no throughput can save it: it takes up to 824 events\/s, which is 4,039 events\/s of all keys\. Split/,
+    );
+    const saved = plan({ ...result.target, ratePerSecond: 4_000 }, DEFAULT_SHEET);
+    expect(saved.warnings.join('\n')).not.toMatch(/no throughput can save it/);
   });
 
   it('warns of a logical partition that outgrows its limit', () => {

@@ -3,7 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { arrivalCurve, dueTimes } from '../../src/capacity/arrival-curve.ts';
 import { mapLoad } from '../../src/capacity/load-map.ts';
 import { simulate } from '../../src/capacity/simulate.ts';
-import { constant, stages } from '../../src/workload/shape.ts';
+import { OUTAGE_PARTS, type OutagePart } from '../../src/capacity/simulation-model.ts';
+import type { StageSummary } from '../../src/metrics/stage-recorder.ts';
+import { constant, stages, steps } from '../../src/workload/shape.ts';
 import { sampleModel } from './model.ts';
 
 describe('the curve of arrivals', () => {
@@ -142,17 +144,92 @@ describe('a simulated run', () => {
     );
   });
 
-  it('bills the busiest second of each hour', () => {
-    const shape = stages(
-      [
-        { durationMs: 3_600_000, ratePerSecond: 100 },
-        { durationMs: 3_600_000, ratePerSecond: 0 },
-      ],
-      100,
+  it('knows the busiest second of each hour, and no hour after the schedule', () => {
+    const shape = steps([
+      { durationMs: 3_600_000, ratePerSecond: 100 },
+      { durationMs: 3_600_000, ratePerSecond: 20 },
+    ]);
+    const schedule = { shape, durationMs: 7_200_000 };
+    const enough = simulate(sampleModel({ overrides: { schedule } }), 0);
+    expect(enough.hourPeaksRu.map(Math.round)).toEqual([1_100, 220]);
+    // 600 RU/s of 1,100: the rest of the first hour is stored in the second, and a little behind the end.
+    const short = simulate(sampleModel({ ruPerSecond: 600, overrides: { schedule } }), 0);
+    expect(short.drainMs).toBeGreaterThan(0);
+    expect(short.hourPeaksRu.map(Math.round)).toEqual([600, 600]);
+  });
+
+  it('stands still where a part is down, and is behind by what arrived meanwhile', () => {
+    const down = (part: OutagePart) =>
+      simulate(
+        sampleModel({
+          durationMs: 60_000,
+          ruPerSecond: 22_000,
+          overrides: { outages: [{ part, startMs: 10_050, durationMs: 20_000 }] },
+        }),
+        0,
+      );
+    for (const part of OUTAGE_PARTS) {
+      const result = down(part);
+      expect([part, result.drained, result.drainMs]).toEqual([part, true, 0]);
+      expect(result.maxBacklog / 20_000).toBeCloseTo(1, 1);
+      expect([part, Math.round(result.maxQueuedMs / 100)]).toEqual([part, expect.closeTo(200, -1)]);
+    }
+    const done = (part: OutagePart, stage: number) => {
+      const { series } = down(part).stages[stage] as StageSummary;
+      return series.done.slice(11, 30).reduce((sum, count) => sum + count, 0);
+    };
+    expect([done('event-hubs', 0), done('event-hubs', 1)]).toEqual([0, 0]);
+    expect([done('ingest', 0), done('ingest', 1)]).toEqual([19_000, 0]);
+    expect([done('cosmos', 0), done('cosmos', 1), done('cosmos', 2)]).toEqual([19_000, 0, 0]);
+    expect([done('feed', 1), done('feed', 2)]).toEqual([19_000, 0]);
+  });
+
+  it('leaves to the pipeline what reads from outside do not take', () => {
+    const model = sampleModel({ ruPerSecond: 10_000 });
+    const result = simulate({ ...model, store: { ...model.store, readRuPerSecond: 4_500 } }, 0);
+    // 110,000 RU at 5,500 RU/s.
+    expect(result.durationMs).toBeGreaterThan(19_000);
+    expect(result.durationMs).toBeLessThanOrEqual(20_100);
+    expect((result.ru.operations.read?.requestCharge ?? 0) / (result.durationMs * 4.5)).toBeCloseTo(1, 1);
+    expect(result.ru.busiestPerSecond).toBeLessThanOrEqual(10_000.1);
+  });
+
+  it('counts the wait for the cache as lag', () => {
+    const result = simulate(sampleModel({ overrides: { cache: { capacityPerSecond: 500 } } }), 0);
+    expect(result.maxQueuedMs).toBeGreaterThan(9_000);
+  });
+
+  it('keeps within what it is given, with every event either through or behind', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 3_000 }),
+        fc.integer({ min: 1_000, max: 40_000 }),
+        fc.integer({ min: 1, max: 8 }),
+        fc.constantFrom(...OUTAGE_PARTS),
+        fc.integer({ min: 0, max: 3_000 }),
+        fc.integer({ min: 1, max: 9_000 }),
+        (rate, ruPerSecond, physicalPartitions, part, startMs, outageMs) => {
+          const model = sampleModel({
+            rate,
+            durationMs: 4_000,
+            ruPerSecond,
+            physicalPartitions,
+            overrides: { outages: [{ part, startMs, durationMs: outageMs }], maxDrainMs: 3_000 },
+          });
+          const result = simulate(model, 0);
+          const through = result.stages.map(({ done }) => done);
+          for (const [stage, done] of through.entries())
+            expect(done).toBeLessThanOrEqual(through[stage - 1] ?? rate * 4);
+          expect(result.drained).toBe(through.at(-1) === rate * 4);
+          expect(result.ru.busiestPerSecond).toBeLessThanOrEqual(ruPerSecond * 1.0001);
+          expect(result.maxQueuedMs).toBeGreaterThanOrEqual(0);
+          expect(result.drainMs).toBeGreaterThanOrEqual(0);
+          expect(result.maxBacklog).toBeLessThanOrEqual(rate * 4);
+          expect(result.maxBacklog).toBeGreaterThanOrEqual(rate * 4 - (through.at(-1) as number) - 1);
+        },
+      ),
+      { numRuns: 30 },
     );
-    const result = simulate(sampleModel({ overrides: { schedule: { shape, durationMs: 7_200_000 } } }), 0);
-    expect(result.hourlyPeakRu).toBeGreaterThan(1_090);
-    expect(result.hourlyPeakRu).toBeLessThan(1_101);
   });
 
   it('does a day at a million events a second in a few thousand steps', () => {
