@@ -10,6 +10,7 @@ import {
   RETRY_OPTIONS,
 } from './connection.ts';
 import type { EncodedBatch } from './encoded-batch.ts';
+import { endedWithLink, endSendsWithLinks } from './producer-links.ts';
 
 /** Why a batch was not accepted, and whether sending it again makes sense. */
 export interface SendFailure {
@@ -60,6 +61,7 @@ export async function openProducer(
       retryOptions: { ...RETRY_OPTIONS, maxRetries: 0, timeoutInMs: answerMs },
     });
     if (options.idempotent) enableIdempotence(made);
+    endSendsWithLinks(made);
     return made;
   };
   const wedgedMs = answerMs * WEDGED_AFTER;
@@ -266,8 +268,14 @@ const REFUSED = new Set([
 function classify(thrown: unknown, wasSent: boolean): SendFailure {
   const error = lastFailure(thrown);
   const name = errorNameOf(error);
-  if (name === 'ServerBusyError') return { kind: 'throttled', name, outcomeUnknown: false, error };
   if (name === 'MessageTooLargeError') return { kind: 'tooLarge', name, outcomeUnknown: false, error };
-  if (REFUSED.has(name)) return { kind: 'fatal', name, outcomeUnknown: false, error };
-  return { kind: 'retryable', name, outcomeUnknown: wasSent && UNANSWERED.has(name), error };
+  const outcomeUnknown = wasSent && endedWithLink(error);
+  if (name === 'ServerBusyError') return { kind: 'throttled', name, outcomeUnknown, error };
+  if (REFUSED.has(name)) return { kind: 'fatal', name, outcomeUnknown, error };
+  return {
+    kind: 'retryable',
+    name,
+    outcomeUnknown: outcomeUnknown || (wasSent && UNANSWERED.has(name)),
+    error,
+  };
 }

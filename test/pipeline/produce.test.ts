@@ -92,6 +92,21 @@ it('keeps the order per key through refused batches, and counts them on their ow
   expectOrderPerKey(await stored(service, result.partitions));
 });
 
+it('keeps the order per key through links that are taken away, and says what it sent again', async () => {
+  const faults = createFaults('event-hubs', { clock, random: seededRandom(1) });
+  faults.add('event-hubs:detach=15%');
+  const service = await start({ faults });
+  const result = await run(
+    service,
+    { events: 3_000, keys: { count: 20 }, rate: 6_000 },
+    { limits: { batchEvents: 100 } },
+  );
+  expect(result).toMatchObject({ sent: 3_000, failed: {} });
+  expect(result.resent).toBeGreaterThan(0);
+  faults.clear();
+  expectOrderPerKey(await stored(service, result.partitions));
+});
+
 it('keeps an open model: the service being slow does not slow arrivals down', async () => {
   const faults = createFaults('event-hubs', { clock, random: seededRandom(1) });
   faults.add('event-hubs:latency=300ms');
