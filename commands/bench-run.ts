@@ -58,6 +58,8 @@ export async function runLoad(setting: BenchSetting, plan: BenchPlan, run: strin
         if (bench.snapshot().elapsedMs >= WATCH_AFTER_MS)
           crossed = crossedSoFar(bench.interim(), plan.thresholds);
       }
+      if (crossed !== undefined)
+        terminal.note(`  stopping: ${crossed.expression} was crossed; what was sent is carried through`);
       stop.abort();
     };
     if (values.abortOnFail === true) look().catch(() => {});
@@ -84,6 +86,9 @@ export async function runLoad(setting: BenchSetting, plan: BenchPlan, run: strin
       ...(plan.faults.length > 0 && { faults: plan.faults }),
       target: targets.local ? 'local' : 'named',
       ...plan.container,
+      ...(!plan.withCache && { cache: false }),
+      ...(values.producerWorkers > 1 && { workers: values.producerWorkers }),
+      ...(values.maxRu !== undefined && { maxRu: values.maxRu }),
     },
     thresholds: plan.thresholds,
     prices: setting.prices,

@@ -1,6 +1,7 @@
 import { type FindMaxResult, findMaxRate, type Trial } from '../src/pipeline/find-max.ts';
 import { formatCount, formatShare } from '../src/report/format.ts';
 import type { RunReport } from '../src/report/run-report.ts';
+import { evaluateThresholds } from '../src/report/thresholds.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { DEFAULT_RATE } from './bench-options.ts';
 import { atRate, type BenchPlan } from './bench-plan.ts';
@@ -13,6 +14,8 @@ const CONFIRMATIONS = 3;
 export async function searchMax(setting: BenchSetting, plan: BenchPlan, run: string): Promise<RunReport> {
   const { context, values } = setting;
   const reports: RunReport[] = [];
+  // What is asked of the search is not asked of its trials.
+  const tried = { ...plan, thresholds: plan.thresholds.filter(({ metric }) => metric !== 'max_rate') };
   const search = await findMaxRate({
     startPerSecond: values.rate ?? DEFAULT_RATE / 2,
     precision: PRECISION,
@@ -21,7 +24,7 @@ export async function searchMax(setting: BenchSetting, plan: BenchPlan, run: str
     signal: context.signal,
     async trial(ratePerSecond) {
       const name = `${run}-${reports.length + 1}`;
-      const report = await runLoad(setting, atRate(plan, ratePerSecond, values.trial), name);
+      const report = await runLoad(setting, atRate(tried, ratePerSecond, values.trial), name);
       reports.push(report);
       const trial = judge(ratePerSecond, report);
       context.terminal.note(trialLine(trial, report));
@@ -34,7 +37,8 @@ export async function searchMax(setting: BenchSetting, plan: BenchPlan, run: str
   });
   const shown = best ?? reports.at(-1);
   if (shown === undefined) throw new Error('the search was stopped before its first run');
-  return { ...shown, search };
+  const report = { ...shown, search };
+  return { ...report, thresholds: evaluateThresholds(report, plan.thresholds) };
 }
 
 /** A rate holds when its thresholds do, nothing is wrong with the events, and no stage falls behind. */

@@ -87,6 +87,8 @@ async function repeated(setting: BenchSetting, plan: BenchPlan, run: string): Pr
     const name = times === 1 ? run : `${run}-${reports.length + 1}`;
     if (times > 1) context.terminal.note(`run ${reports.length + 1} of ${times}`);
     reports.push(await runLoad(setting, plan, name));
+    // What --abort-on-fail has stopped once has failed, however often it is tried.
+    if (values.abortOnFail === true && reports.at(-1)?.thresholds.some(({ ok }) => !ok)) break;
   } while (reports.length < times && !context.signal.aborted);
   return reports;
 }

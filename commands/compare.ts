@@ -1,20 +1,29 @@
+import { appendFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { defineCommand } from '../src/cli/command.ts';
 import { opt } from '../src/cli/options.ts';
-import { compareReports, renderComparison } from '../src/report/compare.ts';
+import { compareReports } from '../src/report/compare.ts';
+import {
+  checkComparisonOutput,
+  conclusionOf,
+  renderComparison,
+  renderComparisonMarkdown,
+  type SideNames,
+  writeComparison,
+} from '../src/report/compare-text.ts';
 import { ExitCode, usageError } from '../src/util/errors.ts';
 import { parseShare } from '../src/util/share.ts';
 
 export const command = defineCommand({
   description: [
     'Hold a report, the last one named, against earlier ones of the same load. Several baselines give a noise band: what moves less than they',
-    'differ among themselves is no change. Exit code 99 for a regression.',
+    'differ among themselves is no change. So does a report of `bench --repeat`. Exit code 99 for a regression.',
   ].join('\n'),
   operands: '[report...]',
   examples: [
     'cosmos-pipe compare main.json pr.json',
     'cosmos-pipe compare main-1.json main-2.json main-3.json pr.json --max-regression 20%',
-    'cosmos-pipe compare main-1.json main-2.json pr-1.json pr-2.json --current 2',
+    'cosmos-pipe compare main-1.json main-2.json pr-1.json pr-2.json --current 2 -o compare.md',
   ],
   options: {
     current: opt.integer({
@@ -27,8 +36,13 @@ export const command = defineCommand({
       description: 'largest change for the worse that passes',
       fallback: '10%',
     }),
+    output: opt.custom(checkComparisonOutput, {
+      flags: '-o, --output <file>',
+      description: 'also write the comparison there, format by name: .md .json .txt',
+      repeatable: true,
+    }),
   },
-  async run(values, { operands, terminal, cwd }): Promise<ExitCode> {
+  async run(values, { operands, terminal, cwd, env }): Promise<ExitCode> {
     if (operands.length < 2)
       throw usageError('two reports are needed', 'for example: cosmos-pipe compare main.json pr.json');
     if (values.current < 1 || values.current >= operands.length)
@@ -40,10 +54,20 @@ export const command = defineCommand({
     const reports = await Promise.all(operands.map((path) => readReport(resolve(cwd, path))));
     const currents = reports.splice(-values.current);
     const comparison = compareReports(reports, currents, values.maxRegression);
+    if (comparison.metrics.length === 0)
+      throw usageError('the reports have no figure in common', 'compare reports of the same command');
     const nameOf = (side: readonly unknown[], path: string | undefined): string =>
       side.length === 1 ? basename(path ?? '') : `median of ${side.length}`;
-    const names = [nameOf(reports, operands[0]), nameOf(currents, operands.at(-1))];
+    const names: SideNames = [nameOf(reports, operands[0]), nameOf(currents, operands.at(-1))];
     terminal.result(comparison, renderComparison(comparison, names));
+    for (const path of values.output) {
+      await writeComparison(comparison, names, resolve(cwd, path));
+      terminal.note(`  saved ${path}`);
+    }
+    const summary = env['GITHUB_STEP_SUMMARY'];
+    if (summary) await appendFile(summary, renderComparisonMarkdown(comparison, names));
+    if (env['GITHUB_ACTIONS'] === 'true' && !comparison.ok)
+      terminal.note(`::error title=cosmos-pipe compare::${conclusionOf(comparison)}`);
     return comparison.ok ? ExitCode.Ok : ExitCode.ThresholdsCrossed;
   },
 });

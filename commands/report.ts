@@ -2,6 +2,8 @@ import { resolve } from 'node:path';
 import { defineCommand } from '../src/cli/command.ts';
 import { reprice } from '../src/report/cost-of-run.ts';
 import { mergeReports } from '../src/report/merge.ts';
+import { aggregationsOf, METRICS } from '../src/report/metric-catalog.ts';
+import { formatTable } from '../src/report/table.ts';
 import { evaluateThresholds } from '../src/report/thresholds.ts';
 import { ExitCode, usageError } from '../src/util/errors.ts';
 import { pricesOption, sheetOf } from './prices-option.ts';
@@ -10,7 +12,7 @@ import { publishReport, reportOptions } from './report-output.ts';
 export const command = defineCommand({
   description: [
     'Render saved reports again, held against other thresholds or priced by other prices if any are given. Several files are',
-    'the shards of one run: their histograms are added, percentiles are never averaged. `report schema` prints the JSON Schema of a report.',
+    'the shards of one run: their histograms are added, percentiles are never averaged. `report schema` prints the JSON Schema of a report, `report metrics` what thresholds can name.',
   ].join('\n'),
   operands: '[file...]',
   examples: [
@@ -19,6 +21,7 @@ export const command = defineCommand({
     'cosmos-pipe report shard-*.json -o all.json',
     "cosmos-pipe report bench.json -t 'e2e_latency:p(99.9)<1s'",
     'cosmos-pipe report bench.json --prices prices.yaml',
+    'cosmos-pipe report metrics',
     'cosmos-pipe report schema > run-report.schema.json',
   ],
   options: { ...reportOptions, prices: pricesOption },
@@ -31,6 +34,21 @@ export const command = defineCommand({
       const { runReportJsonSchema } = await import('../src/report/schema.ts');
       const schema = runReportJsonSchema();
       terminal.result(schema, JSON.stringify(schema, null, 2));
+      return ExitCode.Ok;
+    }
+    if (first === 'metrics') {
+      terminal.result(
+        Object.fromEntries(
+          [...METRICS].map(([name, kind]) => [name, { ...kind, aggregations: aggregationsOf(kind) }]),
+        ),
+        formatTable(
+          [
+            ['METRIC', 'UNIT', 'AGGREGATIONS'],
+            ...[...METRICS].map(([name, kind]) => [name, kind.unit, aggregationsOf(kind).join(' ')]),
+          ],
+          { left: [0, 1, 2] },
+        ).join('\n'),
+      );
       return ExitCode.Ok;
     }
     const { readReport } = await import('../src/report/read.ts');

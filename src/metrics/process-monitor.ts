@@ -1,4 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { Series, SlotClock } from './series.ts';
+
+/** One hour at one second; longer runs have coarser slots. */
+const MAX_SLOTS = 3_600;
 
 /** The health of the measuring process itself: a starved event loop makes every other figure doubtful. */
 export interface ProcessSummary {
@@ -8,6 +12,8 @@ export interface ProcessSummary {
   readonly cpuUserMs: number;
   readonly cpuSystemMs: number;
   readonly rssMaxBytes: number;
+  /** Memory over time, the greatest of each interval; absent where it was not sampled. */
+  readonly rssSeries?: { readonly intervalMs: number; readonly bytes: readonly number[] };
 }
 
 export interface ProcessMonitor {
@@ -25,10 +31,21 @@ export function startProcessMonitor(): ProcessMonitor {
   const recent = monitorEventLoopDelay({ resolution: resolutionMs });
   recent.enable();
   const cpuBefore = process.cpuUsage();
-  let rssMaxBytes = process.memoryUsage.rss();
-  const sampler = setInterval(() => {
-    rssMaxBytes = Math.max(rssMaxBytes, process.memoryUsage.rss());
-  }, 500);
+  const rss = new Series('max');
+  const slots = new SlotClock(performance.now(), MAX_SLOTS, () => rss.halve());
+  let rssMaxBytes = 0;
+  let slot = 0;
+  const sample = (): void => {
+    const bytes = process.memoryUsage.rss();
+    // A slot that a late timer skipped would read as no memory at all.
+    const before = slot;
+    slot = slots.slotAt(performance.now());
+    for (let missed = before + 1; missed <= slot; missed += 1) rss.record(missed, bytes);
+    rss.record(slot, bytes);
+    rssMaxBytes = Math.max(rssMaxBytes, bytes);
+  };
+  sample();
+  const sampler = setInterval(sample, 500);
   sampler.unref();
   // The histogram holds the time between two timers, so the resolution itself is no delay.
   const ms = (nanos: number): number =>
@@ -48,6 +65,7 @@ export function startProcessMonitor(): ProcessMonitor {
         cpuUserMs: cpu.user / 1000,
         cpuSystemMs: cpu.system / 1000,
         rssMaxBytes,
+        rssSeries: { intervalMs: slots.intervalMs, bytes: rss.toArray(slot + 1) },
       };
     },
     stop() {

@@ -1,10 +1,10 @@
-import { formatMetric, formatShare } from './format.ts';
+import type { MetricUnit } from './metric-catalog.ts';
 import { aggregate, type Metric, metricsOf } from './metrics.ts';
 import type { RunReport } from './run-report.ts';
-import { formatTable } from './table.ts';
 
 /** What is compared: metric and aggregation, where both reports have them. */
-const COMPARED: readonly (readonly [metric: string, aggregation: string])[] = [
+export const COMPARED: readonly (readonly [metric: string, aggregation: string])[] = [
+  ['max_rate', 'max'],
   ['e2e_latency', 'p(50)'],
   ['e2e_latency', 'p(99)'],
   ['e2e_latency', 'max'],
@@ -23,19 +23,19 @@ const COMPARED: readonly (readonly [metric: string, aggregation: string])[] = [
   ['dropped_events', 'count'],
 ];
 
-/** `worse`: a regression beyond the limit; `same`: within the noise of repeated baselines or the limit. */
-type ComparisonVerdict = 'better' | 'same' | 'worse';
+/** `worse`: a regression beyond the limit; `same`: within the noise of repeated runs or the limit. */
+export type ComparisonVerdict = 'better' | 'same' | 'worse';
 
-interface ComparedMetric {
+export interface ComparedMetric {
   readonly metric: string;
   readonly aggregation: string;
-  readonly unit: string;
+  readonly unit: MetricUnit;
   /** Medians of each side. */
   readonly baseline: number;
   readonly current: number;
   /** Relative change, absent where the baseline is 0. */
   readonly change?: number;
-  /** Half the spread of the side that differs most among itself, relative to the baseline; 0 with one report each. */
+  /** Half the spread of the side that differs most among itself, relative to the baseline; 0 with one run each. */
   readonly noise: number;
   readonly verdict: ComparisonVerdict;
 }
@@ -46,6 +46,8 @@ export interface Comparison {
   readonly metrics: readonly ComparedMetric[];
   /** Why the comparison should not be trusted, though it was made. */
   readonly doubts: readonly string[];
+  /** False with a single run of each side: then a change cannot be told from noise. */
+  readonly knowsNoise: boolean;
 }
 
 /** A single slowest event is shown and decides nothing: it differs by more than any limit from run to run. */
@@ -55,28 +57,31 @@ const FEW_THROTTLED = 0.001;
 
 /**
  * Holds reports against baselines of the same scenario, median against median. A metric is worse when it moved in its bad
- * direction by more than `maxRegression` (0.1 = 10 %) and by more than the reports of one side differ among themselves;
- * anything lost, duplicated, reordered or corrupted that the baseline did not have is always worse.
+ * direction by more than `maxRegression` (0.1 = 10 %) and by more than the runs of one side differ among themselves, be
+ * they reports of their own or repeats within one; anything lost, duplicated, reordered or corrupted that the baseline did
+ * not have is always worse.
  */
 export function compareReports(
   baselines: readonly RunReport[],
   currents: readonly RunReport[],
   maxRegression: number,
 ): Comparison {
-  const before = baselines.map(metricsOf);
-  const after = currents.map(metricsOf);
+  const before = baselines.map(figuresOf);
+  const after = currents.map(figuresOf);
   const metrics: ComparedMetric[] = [];
   for (const [name, aggregation] of COMPARED) {
-    const metric = after[0]?.get(name);
-    const old = valuesOf(before, name, aggregation);
-    const values = valuesOf(after, name, aggregation);
-    if (metric === undefined || values.length === 0 || old.length === 0) continue;
-    const baseline = median(old);
-    const value = median(values);
-    const noise = baseline === 0 ? 0 : Math.max(spread(old), spread(values)) / 2 / baseline;
-    const change = baseline === 0 ? undefined : (value - baseline) / baseline;
-    const badness =
-      aggregation === SHOWN_ONLY ? 0 : metric.better === 'lower' ? value - baseline : baseline - value;
+    const metric = after[0]?.metrics.get(name);
+    const old = sideOf(before, name, aggregation);
+    const side = sideOf(after, name, aggregation);
+    if (metric === undefined || old === undefined || side === undefined) continue;
+    const { median: baseline } = old;
+    const { median: current } = side;
+    const noise = baseline === 0 ? 0 : Math.max(old.spread, side.spread) / 2 / baseline;
+    const badness = isShownOnly(name, aggregation)
+      ? 0
+      : metric.better === 'lower'
+        ? current - baseline
+        : baseline - current;
     const allowed = Math.max(maxRegression, noise) * baseline;
     const limit =
       name === 'throttled' ? Math.max(allowed, FEW_THROTTLED) : metric.unit === 'events' ? 0 : allowed;
@@ -85,72 +90,98 @@ export function compareReports(
       aggregation,
       unit: metric.unit,
       baseline,
-      current: value,
-      ...(change !== undefined && { change }),
+      current,
+      ...(baseline !== 0 && { change: (current - baseline) / baseline }),
       noise,
       verdict: badness > limit ? 'worse' : badness < -limit ? 'better' : 'same',
     });
   }
+  const runs = [...baselines, ...currents];
   return {
     ok: metrics.every(({ verdict }) => verdict !== 'worse'),
     maxRegression,
     metrics,
     doubts: doubtsAbout(baselines, currents),
+    knowsNoise: runs.length > 2 || runs.some(({ repeats }) => repeats !== undefined),
   };
 }
 
-export function renderComparison(comparison: Comparison, names: readonly string[]): string {
-  const { doubts, maxRegression, metrics } = comparison;
-  const marks: Readonly<Record<ComparisonVerdict, string>> = {
-    better: '✓ better',
-    same: '',
-    worse: '✗ worse',
-  };
-  const rows = metrics.map(({ aggregation, baseline, change, current, metric, noise, unit, verdict }) => [
-    `${metric}:${aggregation}`,
-    formatMetric(baseline, unit as never, aggregation),
-    formatMetric(current, unit as never, aggregation),
-    change === undefined ? '' : `${change >= 0 ? '+' : ''}${formatShare(change)}`,
-    noise === 0 ? '' : `± ${formatShare(noise)}`,
-    verdict === 'worse'
-      ? `${marks[verdict]}, limit ${formatShare(Math.max(maxRegression, noise))}`
-      : marks[verdict],
-  ]);
-  return [
-    ...doubts.map((doubt) => `  ! ${doubt}`),
-    ...formatTable([['', names[0] ?? 'baseline', names[1] ?? 'current', 'CHANGE', 'NOISE', ''], ...rows], {
-      indent: 2,
-      left: [0, 5],
-    }),
-  ].join('\n');
+function isShownOnly(name: string, aggregation: string): boolean {
+  return name === 'e2e_latency' && aggregation === SHOWN_ONLY;
 }
 
 function doubtsAbout(baselines: readonly RunReport[], currents: readonly RunReport[]): string[] {
+  const reports = [...baselines, ...currents];
   const doubts: string[] = [];
   if (currents.some(({ valid }) => !valid)) doubts.push('a current report says that it is not trustworthy');
   if (baselines.some(({ valid }) => !valid)) doubts.push('a baseline says that it is not trustworthy');
-  const differs = (of: (report: RunReport) => string): boolean =>
-    new Set([...baselines, ...currents].map(of)).size > 1;
-  if (differs(({ title }) => title)) doubts.push('the reports are of different loads');
+  const differs = (of: (report: RunReport) => string): boolean => new Set(reports.map(of)).size > 1;
+  const settings = differingSettings(reports);
+  if (settings.length > 0) doubts.push(`the loads differ and do not compare: ${settings.join('; ')}`);
+  else if (differs(({ title }) => title)) doubts.push('the reports are of different loads');
   if (differs(({ environment }) => `${environment.cpuModel} x${environment.cpuCount}`))
     doubts.push('the reports are of different machines');
+  if (differs(({ environment }) => environment.node))
+    doubts.push('the reports are of different versions of Node');
   return doubts;
 }
 
-function valuesOf(
-  reports: readonly ReadonlyMap<string, Metric>[],
-  name: string,
-  aggregation: string,
-): number[] {
-  return reports.flatMap((report) => {
-    const metric = report.get(name);
-    const value = metric && aggregate(metric, aggregation);
-    return value === undefined ? [] : [value];
+/** `size 1KB and 2KB`: what was asked of the runs in different ways. */
+function differingSettings(reports: readonly RunReport[]): string[] {
+  const all = reports.map(settingsOf);
+  const names = [...new Set(all.flatMap((settings) => [...settings.keys()]))];
+  return names.flatMap((name) => {
+    const values = [...new Set(all.map((settings) => settings.get(name) ?? 'none'))];
+    return values.length > 1 ? [`${name} ${values.join(' and ')}`] : [];
   });
 }
 
-function spread(values: readonly number[]): number {
-  return Math.max(...values) - Math.min(...values);
+function settingsOf({ config, kind, ru, stages }: RunReport): ReadonlyMap<string, string> {
+  const settings = new Map<string, string>([
+    ['kind', kind],
+    ['pipeline', stages.map(({ name }) => name).join(' -> ')],
+  ]);
+  const add = (name: string, value: unknown): void => {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      for (const [key, inner] of Object.entries(value)) add(`${name} ${key}`, inner);
+    else settings.set(name, Array.isArray(value) ? value.join(' ') : String(value));
+  };
+  for (const [name, value] of Object.entries(config)) add(name, value);
+  const { provisionedPerSecond } = ru ?? {};
+  if (provisionedPerSecond !== undefined) add('throughput', provisionedPerSecond);
+  return settings;
+}
+
+interface Figures {
+  readonly report: RunReport;
+  readonly metrics: ReadonlyMap<string, Metric>;
+}
+
+function figuresOf(report: RunReport): Figures {
+  return { report, metrics: metricsOf(report) };
+}
+
+interface Side {
+  readonly median: number;
+  readonly spread: number;
+}
+
+/** One figure of one side; `undefined` when none of its reports has it. */
+function sideOf(figures: readonly Figures[], name: string, aggregation: string): Side | undefined {
+  const middles: number[] = [];
+  const all: number[] = [];
+  for (const { metrics, report } of figures) {
+    const metric = metrics.get(name);
+    const value = metric && aggregate(metric, aggregation);
+    if (value === undefined) continue;
+    const repeated = report.repeats?.metrics.find(
+      (one) => one.metric === name && one.aggregation === aggregation,
+    );
+    middles.push(repeated?.median ?? value);
+    all.push(repeated?.min ?? value, repeated?.max ?? value);
+  }
+  if (middles.length === 0) return undefined;
+  return { median: median(middles), spread: Math.max(...all) - Math.min(...all) };
 }
 
 function median(values: readonly number[]): number {

@@ -1,5 +1,6 @@
+import { formatBytes } from '../util/bytes.ts';
 import { formatDurationMs } from '../util/duration.ts';
-import type { MetricUnit } from './metrics.ts';
+import type { MetricUnit } from './metric-catalog.ts';
 
 /** `12,345`. */
 export function formatCount(value: number): string {
@@ -33,6 +34,8 @@ export function formatMetric(value: number | undefined, unit: MetricUnit, aggreg
       return formatCount(value);
     case 'share':
       return formatShare(value);
+    case 'bytes':
+      return `${value < 0 ? '-' : ''}${formatBytes(Math.abs(Math.round(value)))}${aggregation === 'hour' ? ' an hour' : ''}`;
     case 'money':
       return formatFigure(value);
     case 'RU':

@@ -4,6 +4,7 @@ import type { RuSummary } from '../metrics/ru-recorder.ts';
 import type { BenchResult } from '../pipeline/bench.ts';
 import { findBottleneck } from './bottleneck.ts';
 import { costOfRun } from './cost-of-run.ts';
+import { driftOf } from './drift.ts';
 import { RUN_REPORT_VERSION, type RunEnvironment, type RunReport, type RuReport } from './run-report.ts';
 import { evaluateThresholds, type Threshold } from './thresholds.ts';
 
@@ -26,6 +27,7 @@ export function reportOfBench(result: BenchResult, context: BenchReportContext):
   const ru = ruReport(result.ru, result.provisionedRuPerSecond);
   const bottleneck = findBottleneck(result.stages, ru);
   const cost = costOfRun({ durationMs: result.durationMs, stages: result.stages, ru }, context.prices);
+  const drift = driftOf(result);
   const doubts = doubtsAbout(result);
   const report: RunReport = {
     schemaVersion: RUN_REPORT_VERSION,
@@ -57,6 +59,7 @@ export function reportOfBench(result: BenchResult, context: BenchReportContext):
     thresholds: [],
     ...(bottleneck && { bottleneck }),
     process: result.process,
+    ...(drift && { drift }),
   };
   return { ...report, thresholds: evaluateThresholds(report, context.thresholds) };
 }

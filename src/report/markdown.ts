@@ -20,7 +20,7 @@ export function renderMarkdown(report: RunReport): string {
       : `${verdict.ok ? '✅' : '❌'} **${anomalySummary(verdict).replaceAll('   ', ', ')}** of ${formatCount(verdict.acknowledged)} events`,
     thresholds.length === 0
       ? ''
-      : table(
+      : markdownTable(
           ['', 'Threshold', 'Measured'],
           thresholds.map((threshold) => [
             threshold.ok ? '✅' : '❌',
@@ -36,6 +36,7 @@ export function renderMarkdown(report: RunReport): string {
             ? ''
             : ` of ${formatCount(ru.provisionedPerSecond)} (${formatShare(ru.perSecond / ru.provisionedPerSecond)})`
         }, ${formatCount(ru.throttled)} throttled`,
+    report.drift === undefined ? '' : `Drift: ${report.drift.sentence}.`,
     bottleneck === undefined ? '' : `Bottleneck: ${bottleneck.sentence}.`,
     verdict === undefined || verdict.examples.length === 0
       ? ''
@@ -51,7 +52,7 @@ function stageTable({ stages, endToEnd }: RunReport): string {
     summary.count === 0
       ? ['', '', '', '']
       : [summary.p50Ms, summary.p99Ms, summary.p999Ms, summary.maxMs].map(formatDurationMs);
-  return table(
+  return markdownTable(
     ['Stage', 'Count', 'Rate', 'p50', 'p99', 'p99.9', 'max', 'Errors'],
     [
       ...stages.map((stage) => [
@@ -68,7 +69,7 @@ function stageTable({ stages, endToEnd }: RunReport): string {
   );
 }
 
-function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]): string => `| ${cells.map(escapeCell).join(' | ')} |`;
   const rule = `| ${header.map((_, column) => (column === 0 ? '---' : '---:')).join(' | ')} |`;
   return [line(header), rule, ...rows.map(line)].join('\n');

@@ -3,6 +3,7 @@ import { mergeRuSummaries, mergeStageSummaries } from '../metrics/merge.ts';
 import type { ProcessSummary } from '../metrics/process-monitor.ts';
 import type { AnomalyKind, Hop, Place, PlaceVerdict, Verdict } from '../pipeline/verify.ts';
 import { findBottleneck } from './bottleneck.ts';
+import { driftOf } from './drift.ts';
 import type { LoadSummary, RunReport, RuReport } from './run-report.ts';
 import { evaluateThresholds } from './thresholds.ts';
 
@@ -26,6 +27,7 @@ export function mergeReports(reports: readonly RunReport[]): RunReport {
   const verdict = mergeVerdicts(present(reports, 'verdict'));
   const process = mergeProcesses(present(reports, 'process'));
   const bottleneck = findBottleneck(stages, ru);
+  const drift = driftOf({ stages, ...(process && { process }) });
   const merged: RunReport = {
     schemaVersion: first.schemaVersion,
     kind: first.kind,
@@ -46,6 +48,7 @@ export function mergeReports(reports: readonly RunReport[]): RunReport {
     thresholds: [],
     ...(bottleneck && { bottleneck }),
     ...(process && { process }),
+    ...(drift && { drift }),
   };
   return { ...merged, thresholds: evaluateThresholds(merged, first.thresholds) };
 }
@@ -164,10 +167,11 @@ function sumCounts(parts: readonly Readonly<Record<AnomalyKind, number>>[]): Rec
   };
 }
 
-/** Delays of the worst process, CPU time of all. */
+/** Delays of the worst process, CPU time of all, memory of the largest. */
 function mergeProcesses(parts: readonly ProcessSummary[]): ProcessSummary | undefined {
   if (parts.length === 0) return undefined;
   const max = (pick: (part: ProcessSummary) => number): number => Math.max(...parts.map(pick));
+  const largest = parts.reduce((most, part) => (part.rssMaxBytes > most.rssMaxBytes ? part : most));
   return {
     eventLoopDelayP50Ms: max((part) => part.eventLoopDelayP50Ms),
     eventLoopDelayP99Ms: max((part) => part.eventLoopDelayP99Ms),
@@ -175,5 +179,6 @@ function mergeProcesses(parts: readonly ProcessSummary[]): ProcessSummary | unde
     cpuUserMs: parts.reduce((sum, part) => sum + part.cpuUserMs, 0),
     cpuSystemMs: parts.reduce((sum, part) => sum + part.cpuSystemMs, 0),
     rssMaxBytes: max((part) => part.rssMaxBytes),
+    ...(largest.rssSeries && { rssSeries: largest.rssSeries }),
   };
 }

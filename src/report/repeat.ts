@@ -1,8 +1,10 @@
+import { COMPARED } from './compare.ts';
 import { formatMetric } from './format.ts';
 import { aggregate, metricsOf } from './metrics.ts';
 import type { RepeatedMetric, RunReport } from './run-report.ts';
 import { formatTable } from './table.ts';
 
+/** What a person is shown of the repeats; the report has what a comparison needs. */
 const SHOWN: readonly (readonly [metric: string, aggregation: string])[] = [
   ['e2e_latency', 'p(50)'],
   ['e2e_latency', 'p(99)'],
@@ -39,11 +41,12 @@ export function joinRepeats(reports: readonly RunReport[]): RunReport {
 
 function spreads(reports: readonly RunReport[]): RepeatedMetric[] {
   const all = reports.map(metricsOf);
-  return SHOWN.flatMap(([metric, aggregation]) => {
+  const known = new Map([...SHOWN, ...COMPARED].map((pair) => [pair.join(':'), pair]));
+  return [...known.values()].flatMap(([metric, aggregation]) => {
     const values = all
       .flatMap((metrics) => {
-        const known = metrics.get(metric);
-        const value = known && aggregate(known, aggregation);
+        const found = metrics.get(metric);
+        const value = found && aggregate(found, aggregation);
         return value === undefined ? [] : [value];
       })
       .sort((a, b) => a - b);
@@ -59,7 +62,9 @@ export function repeatLines(report: RunReport): string[] {
   const { repeats } = report;
   if (repeats === undefined) return [];
   const metrics = metricsOf(report);
-  const rows = repeats.metrics.map(({ metric, aggregation, median, min, max }) => {
+  const shown = new Set(SHOWN.map((pair) => pair.join(':')));
+  const listed = repeats.metrics.filter(({ metric, aggregation }) => shown.has(`${metric}:${aggregation}`));
+  const rows = listed.map(({ metric, aggregation, median, min, max }) => {
     const unit = metrics.get(metric)?.unit ?? 'events';
     const show = (value: number): string => formatMetric(value, unit, aggregation);
     const noise = median === 0 ? '' : `+-${(((max - min) / 2 / median) * 100).toFixed(0)}%`;

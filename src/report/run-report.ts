@@ -6,6 +6,7 @@ import type { StageSummary } from '../metrics/stage-recorder.ts';
 import type { FindMaxResult } from '../pipeline/find-max.ts';
 import type { Verdict } from '../pipeline/verify.ts';
 import type { Bottleneck } from './bottleneck.ts';
+import type { Drift } from './drift.ts';
 import type { ThresholdResult } from './thresholds.ts';
 
 export const RUN_REPORT_VERSION = 1;
@@ -91,6 +92,8 @@ export interface RunReport {
   readonly thresholds: readonly ThresholdResult[];
   readonly bottleneck?: Bottleneck;
   readonly process?: ProcessSummary;
+  /** Whether anything grew under a load that did not; absent for short runs and loads that change. */
+  readonly drift?: Drift;
   /** Of `bench --repeat`: this report is of the median run. */
   readonly repeats?: { readonly runs: readonly string[]; readonly metrics: readonly RepeatedMetric[] };
   /** Of `bench --find-max`: this report is of a run at the rate found. */

@@ -84,7 +84,11 @@ const ru = z.strictObject({
 const usage = z
   .strictObject({
     hub: z.discriminatedUnion('tier', [
-      z.strictObject({ tier: z.literal('standard'), throughputUnits: amount }),
+      z.strictObject({
+        tier: z.literal('standard'),
+        throughputUnits: amount,
+        capture: z.boolean().optional(),
+      }),
       z.strictObject({ tier: z.literal('premium'), processingUnits: amount }),
       z.strictObject({ tier: z.literal('dedicated'), capacityUnits: amount }),
     ]),
@@ -96,6 +100,7 @@ const usage = z
     eventsPerHour: amount,
     eventBytes: amount,
     storedGb: amount,
+    regions: count.optional(),
   })
   .describe('what is priced, so that `report --prices` can price it again');
 
@@ -167,6 +172,10 @@ const threshold = z.strictObject({
   ok: z.boolean(),
 });
 
+const drifted = z
+  .strictObject({ early: amount, late: amount, change: z.number().describe('of early, 0.1 is 10 % more') })
+  .describe('medians of the first and of the last quarter of the load, without its first tenth');
+
 const runReport = z
   .strictObject({
     schemaVersion: z.literal(RUN_REPORT_VERSION),
@@ -226,8 +235,27 @@ const runReport = z
         cpuUserMs: amount,
         cpuSystemMs: amount,
         rssMaxBytes: amount,
+        rssSeries: z
+          .strictObject({ intervalMs: amount, bytes: series })
+          .optional()
+          .describe('memory of the measuring process over time, the greatest value of each interval'),
       })
       .optional(),
+    drift: z
+      .strictObject({
+        sentence: z.string(),
+        growing: z.array(z.enum(['memory', 'latency', 'backlog'])),
+        memory: drifted
+          .extend({ perHour: z.number().optional() })
+          .optional()
+          .describe('bytes of the measuring process; per hour for loads of ten minutes or more'),
+        latency: drifted.optional().describe('milliseconds: p99 of a second, end of the last stage'),
+        backlog: drifted.optional().describe('events due and not through'),
+      })
+      .optional()
+      .describe(
+        'whether anything grew under a load that did not; absent for short runs and loads that change',
+      ),
     repeats: z
       .strictObject({
         runs: z.array(z.string()),
@@ -285,10 +313,12 @@ export function parseRunReport(document: unknown, origin: string): RunReport {
   const parsed = runReport.safeParse(document);
   // The schema says `absent or a number` where the type, for exactOptionalPropertyTypes, says `absent`: JSON knows no undefined.
   if (parsed.success) return parsed.data as RunReport;
-  const [issue] = parsed.error.issues;
+  // Members may be added within a version, and a comparison meets reports of newer builds.
+  const issue = parsed.error.issues.find(({ code }) => code !== 'unrecognized_keys');
+  if (issue === undefined) return document as RunReport;
   throw new PipeError(
     'E_CONFIG',
-    `${origin} is not a run report of version ${RUN_REPORT_VERSION} (${issue?.path.join('.')}: ${issue?.message})`,
+    `${origin} is not a run report of version ${RUN_REPORT_VERSION} (${issue.path.join('.')}: ${issue.message})`,
     { hint: 'write one with: cosmos-pipe bench -o bench.json' },
   );
 }

@@ -3,6 +3,7 @@ import type { StageSummary } from '../metrics/stage-recorder.ts';
 import type { Anomaly, AnomalyKind, Hop, Verdict } from '../pipeline/verify.ts';
 import { formatDurationMs } from '../util/duration.ts';
 import { backlogSummary, drainText } from './backlog.ts';
+import { DRIFT_HEADER, type Drift, driftRows } from './drift.ts';
 import { formatCount, formatFigure, formatMetric, formatShare } from './format.ts';
 import { metricsOf } from './metrics.ts';
 import { hottestRange, throttledMs } from './ranges.ts';
@@ -40,6 +41,7 @@ export function renderText(report: RunReport, paint: Paint = plain): string {
       ? [heading(`RESULTS, ${formatDurationMs(report.durationMs)}`, paint), ...stageLines(report)]
       : [],
     ru === undefined ? [] : [heading('COSMOS DB', paint), ...ruLines(ru, report.load)],
+    report.drift === undefined ? [] : [heading('DRIFT', paint), ...driftLines(report.drift, paint)],
     report.cost === undefined ? [] : [heading('COST', paint), ...costLines(report.cost)],
     verdict === undefined ? [] : [heading('DELIVERY', paint), ...deliveryLines(verdict, paint)],
     verdict === undefined || kind !== 'verify' ? [] : hopLines(verdict, paint),
@@ -96,7 +98,8 @@ function thresholdLines(report: RunReport, paint: Paint): string[] {
 /** What was measured for a threshold, with its unit. */
 export function thresholdActual(report: RunReport, { metric, aggregation, actual }: ThresholdResult): string {
   const known = metricsOf(report).get(metric);
-  if (known === undefined || actual === undefined) return 'not measured';
+  if (known === undefined || actual === undefined)
+    return metric.endsWith('_drift') ? 'not measured: it takes a minute of load at one rate' : 'not measured';
   return formatMetric(actual, known.unit, aggregation);
 }
 
@@ -133,6 +136,17 @@ function backlogLines(report: RunReport): string[] {
   const drain = drainText(backlog);
   const gone = drain === undefined ? '' : `, ${drain}`;
   return [`    backlog: up to ${formatCount(backlog.maxEvents)} events${gone}`];
+}
+
+/** What the ends of a long steady load differ by. */
+function driftLines(drift: Drift, paint: Paint): string[] {
+  const grew = drift.growing.length > 0;
+  const [first = '', ...rest] = wrap(drift.sentence, TEXT_WIDTH);
+  return [
+    ...formatTable([DRIFT_HEADER.map((label) => label.toUpperCase()), ...driftRows(drift)], { indent: 4 }),
+    `  ${grew ? paint('yellow', '!') : paint('green', '✓')} ${first}`,
+    ...rest.map((line) => `    ${line}`),
+  ];
 }
 
 function percentiles(latency: StageSummary['latency']): string[] {

@@ -31,7 +31,7 @@ export const SCENARIOS: Readonly<Record<string, ScenarioInput>> = {
   soak: {
     description: 'an hour at half speed: whether anything grows that should not',
     phases: [{ duration: '1h', rate: '1000/s' }],
-    thresholds: [...NOTHING_LOST, 'dropped_events:count==0'],
+    thresholds: [...NOTHING_LOST, 'dropped_events:count==0', 'memory_drift:rate<25%'],
   },
   'hot-partition': {
     description: 'one key in a thousand takes half of the load: one range is throttled while the others idle',

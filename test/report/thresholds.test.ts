@@ -18,12 +18,71 @@ describe('thresholds', () => {
     expect(parseThreshold(expression)).toMatchObject({ expression, limit });
   });
 
-  it.each(['', 'e2e_latency<5', 'e2e_latency:p99<5', 'x:avg=5', 'x:avg<soon', 'x:avg<5 apples'])(
+  it.each([
+    ['memory:max<200MB', 2e8],
+    ['memory_drift:hour<=1MB', 1e6],
+    ['latency_drift:rate<-5%', -0.05],
+    ['ru_used:max<90%', 0.9],
+    ['sent_rate:avg>=30000/m', 500],
+    ['ru_rate:max<400 RU/s', 400],
+    ['throttled_time:sum<2', 2],
+    ['lost_events:count<1,000', 1_000],
+    ['cost:month<2500.50', 2_500.5],
+  ])('reads %s in the unit of the metric', (expression, limit) => {
+    expect(parseThreshold(expression).limit).toBeCloseTo(limit, 9);
+  });
+
+  it.each(['', 'e2e_latency<5', 'e2e_latency:avg=5', 'e2e_latency:avg<', ':avg<5'])(
     'shows the form that it expected instead of "%s"',
     (expression) => {
       expect(() => parseThreshold(expression)).toThrow(/expected for example e2e_latency/);
     },
   );
+
+  it.each([
+    ['e2e_latencey:p(99)<5', 'there is no metric e2e_latencey', 'did you mean e2e_latency?'],
+    ['latency:avg<5ms', 'there is no metric latency', 'e2e_latency'],
+    ['lost-events:count==0', 'there is no metric lost-events', 'did you mean lost_events?'],
+    ['zebra:avg<5', 'there is no metric zebra', '`cosmos-pipe report metrics` lists all metrics'],
+    ['e2e_latency:p99<5', 'e2e_latency has no aggregation p99', 'for example p(99)'],
+    [
+      'e2e_latency:p(101)<5',
+      'e2e_latency has no aggregation p(101)',
+      'it has min, avg, med, max, count, p(N)',
+    ],
+    ['backlog:p(99)<5', 'backlog has no aggregation p(99)', 'it has max'],
+    ['e2e_latency:avg<soon', 'cannot hold e2e_latency:avg against "soon"', 'a time is written 250ms'],
+    ['e2e_latency:avg<5RU', 'against "5RU"', 'a time is written'],
+    ['e2e_latency:count<5s', 'against "5s"', 'a count is written 100'],
+    ['lost_events:count<1%', 'against "1%"', 'a count is written 100'],
+    ['lost_events:rate<1ms', 'against "1ms"', 'a share is written 0.1%'],
+    ['backlog:max<5s', 'against "5s"', 'a number of events is written 100'],
+    ['ingest_rate:avg>5MB', 'against "5MB"', 'a rate is written 500/s'],
+    ['memory:max<5s', 'against "5s"', 'an amount of memory is written 200MB'],
+    ['ru:avg<8RU/s', 'against "8RU/s"', 'request units are written 8'],
+    ['ru_rate:avg<8RU', 'against "8RU"', 'a rate of request units is written 400RU/s'],
+    ['cost:month<5USD', 'against "5USD"', 'in the currency of the price sheet'],
+  ])('says what is wrong with %s, and how to write it', (expression, message, hint) => {
+    expect(() => parseThreshold(expression)).toThrow(
+      expect.objectContaining({
+        code: 'E_USAGE',
+        message: expect.stringContaining(message),
+        hint: expect.stringContaining(hint),
+      }),
+    );
+  });
+
+  it('leaves the seconds in which work began and ended out of the slowest and the fastest', () => {
+    const whole = sampleStage('ingest');
+    const { series } = whole;
+    const ragged = { ...whole, series: { ...series, done: [3, ...series.done, 5_000, 7] } };
+    const values = (done: readonly number[]) =>
+      metricsOf({ stages: [{ ...ragged, series: { ...series, done } }] }).get('ingest_rate')?.values;
+    expect(values(ragged.series.done)).toMatchObject({ min: 1_000, max: 5_000 });
+    expect(values([0, 40, 60, 0])).toMatchObject({ min: 40, max: 60 });
+    expect(values([0, 40, 50, 60, 0])).toMatchObject({ min: 50, max: 50 });
+    expect(values([0])).not.toHaveProperty('min');
+  });
 
   it('compares with what was measured', () => {
     const report = sampleReport();
