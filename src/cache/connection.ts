@@ -4,6 +4,7 @@ import { systemClock } from '../util/clock.ts';
 import { formatDurationMs } from '../util/duration.ts';
 import { PipeError } from '../util/errors.ts';
 import { redact } from '../util/secret.ts';
+import { type BatchParts, sendBatch } from './batch-command.ts';
 import { type EntraLogin, entraLogin, isAzureRedisHost, keepSignedIn } from './entra.ts';
 import { SCRIPTS } from './scripts.ts';
 
@@ -40,7 +41,8 @@ export interface CacheOptions {
  * Throws PipeError E_UNREACHABLE, E_AUTH or E_CONFIG.
  */
 export async function openCache(target: RedisTarget, options: CacheOptions = {}): Promise<CacheConnection> {
-  const { Redis, Cluster } = await import('ioredis');
+  const ioredis = await import('ioredis');
+  const { Redis, Cluster } = ioredis;
   const address = parseAddress(target);
   const entra = address.entra ? await entraLogin() : undefined;
   const common: Omit<RedisOptions, 'replyMapping'> = {
@@ -71,17 +73,20 @@ export async function openCache(target: RedisTarget, options: CacheOptions = {})
       apply: (login) => authenticate(client, login),
       signal: signedIn.signal,
     }).catch(() => undefined);
-  return createConnection(client, target, address.text, () => signedIn.abort());
+  return createConnection(client, target, address.text, ioredis, () => signedIn.abort());
 }
 
 function createConnection(
   client: Redis | Cluster,
   target: RedisTarget,
   address: string,
+  ioredis: BatchParts,
   onDispose: () => void,
 ): CacheConnection {
   const send = async (commands: readonly CacheCommand[], bytes: boolean): Promise<readonly unknown[]> => {
     if (client.isCluster) return sendToCluster(client as Cluster, commands, bytes);
+    const batch = sendBatch(client as Redis, ioredis, commands);
+    if (batch !== undefined) return bytes ? batch : (await batch).map(asText);
     const pipeline = client.pipeline();
     for (const [name, ...args] of commands) invoke(pipeline, name, args, bytes);
     const replies = await pipeline.exec();
@@ -108,6 +113,10 @@ function createConnection(
       client.disconnect();
     },
   };
+}
+
+function asText(reply: unknown): unknown {
+  return Buffer.isBuffer(reply) ? reply.toString() : reply;
 }
 
 /** A pipeline cannot span the nodes of a cluster; parallel commands can, and share each node's socket anyway. */
