@@ -13,6 +13,7 @@ import {
 } from '../src/capacity/sizing.ts';
 import { billedByAutoscale } from '../src/capacity/store-options.ts';
 import { type PipelineTarget, wireBytes } from '../src/capacity/target.ts';
+import { counted } from '../src/capacity/text.ts';
 import { defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { opt } from '../src/cli/options.ts';
 import { formatCount } from '../src/report/format.ts';
@@ -90,7 +91,8 @@ const options = {
   }),
   physicalPartitions: opt.integer({
     flags: '--physical-partitions <n>',
-    description: 'of the container (default: what it has when made with that throughput)',
+    description:
+      'of the container (default: what it has when made with --throughput, or needs for its storage)',
     ...pipeline,
   }),
   autoscale: opt.flag({
@@ -221,13 +223,18 @@ function scheduleOf({ rate, stages: ramps, shape: given, duration }: Values): Na
 function provisionOf(values: Values, target: PipelineTarget, sheet: Sheet): Provision {
   const rate = target.ratePerSecond;
   const hub = sizeHub(target, rate, sheet);
-  const ruPerSecond = values.throughput ?? sizeStore(target, rate, 'provisioned', sheet).ruPerSecond;
+  const mode = values.autoscale === true ? 'autoscale' : 'provisioned';
+  const enough = values.throughput === undefined ? sizeStore(target, rate, mode, sheet) : undefined;
+  const ruPerSecond = values.throughput ?? enough?.ruPerSecond ?? 0;
   return {
     throughputUnits: values.throughputUnits ?? hub.throughputUnits,
     hubPartitions: values.partitions ?? hub.partitions,
     consumers: values.consumers ?? consumersFor(target, rate),
     ruPerSecond,
-    physicalPartitions: values.physicalPartitions ?? physicalPartitionsFor(ruPerSecond, 'provisioned', sheet),
+    physicalPartitions:
+      values.physicalPartitions ??
+      enough?.physicalPartitions ??
+      physicalPartitionsFor(ruPerSecond, mode, sheet),
     ...(values.feedRate !== undefined && { feedPerSecond: values.feedRate }),
     ...(values.cacheRate !== undefined && { cachePerSecond: values.cacheRate }),
     withFeed: values.feed !== false,
@@ -284,7 +291,7 @@ function header(
   return [
     `       load  ${text}, ${formatCount(target.keys)} keys, ${formatKeyDistribution(target.distribution)}, ${formatCount(target.bodyBytes)} B each`,
     ` event hubs  ${formatCount(provision.throughputUnits ?? 0)} throughput units, ${formatCount(provision.hubPartitions)} partitions`,
-    `     ingest  ${formatCount(provision.consumers)} consumers of ${formatCount(target.consumerPerSecond)} events/s`,
+    `     ingest  ${counted(provision.consumers, 'consumer')} of ${formatCount(target.consumerPerSecond)} events/s`,
     `  cosmos db  ${formatCount(provision.ruPerSecond)} RU/s in ${formatCount(provision.physicalPartitions)} physical partitions`,
     ...outages.map((outage) => `     outage  ${outage}`),
     '',

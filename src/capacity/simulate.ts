@@ -20,6 +20,8 @@ export interface Simulation {
   readonly drained: boolean;
   /** Greatest time that an event lost in queues. */
   readonly maxQueuedMs: number;
+  /** When the last event that had waited for longer than {@link WAITED_MS} (or a step) was through; 0 when none had. */
+  readonly behindUntilMs: number;
   /** Most events that were due and not through. */
   readonly maxBacklog: number;
   /** RU/s of the pipeline in the busiest second of each hour of the schedule: what autoscale bills. */
@@ -27,6 +29,8 @@ export interface Simulation {
   readonly stepMs: number;
 }
 
+/** Below this a wait is no backlog: budgets are given by the second. */
+export const WAITED_MS = 1_000;
 /** Short runs show how a second's budget is spent within the second. */
 const FINE_STEP_MS = 100;
 const FINE_UP_TO_MS = 600_000;
@@ -88,6 +92,7 @@ class Run {
   #finished = 0;
   #lastWorkMs = 0;
   #maxQueuedMs = 0;
+  #behindUntilMs = 0;
   #maxBacklog = 0;
   #budgetRu = 0;
   readonly #hourPeaks: number[] = [];
@@ -149,6 +154,7 @@ class Run {
       drainMs: durationMs - scheduleMs,
       drained: this.empty,
       maxQueuedMs: this.#maxQueuedMs,
+      behindUntilMs: this.#behindUntilMs,
       maxBacklog: Math.round(this.#maxBacklog),
       hourPeaksRu: Array.from(
         { length: Math.max(1, Math.ceil(scheduleMs / 3_600_000)) },
@@ -223,7 +229,7 @@ class Run {
         (this.#written[group] as number) += count;
         this.#ingest.latency(count, this.#queuedMs(endMs, due(this.#written[group] as number)));
         this.#ru.charge('upsert', this.#rangeName(group), count * store.ruPerWrite, this.#wholeWrites(count));
-        if (this.#feed === undefined) this.#maxQueuedMs = Math.max(this.#maxQueuedMs, longestMs);
+        if (this.#feed === undefined) this.#through(endMs, longestMs);
       }
       if (changes > NOTHING) {
         const due = this.#readDue[group] as (finished: number) => number;
@@ -233,13 +239,18 @@ class Run {
         this.#feed?.latency(changes, queuedMs);
         this.#cache?.latency(changes, queuedMs + this.#cacheDelayMs());
         this.#ru.charge('changeFeed', this.#rangeName(group), changes * (feed?.ruPerChange ?? 0), 0);
-        this.#maxQueuedMs = Math.max(this.#maxQueuedMs, longestMs + this.#cacheDelayMs());
+        this.#through(endMs, longestMs + this.#cacheDelayMs());
       }
     }
     this.#ingest.done(stored, 0);
     this.#feed?.offered(stored);
     this.#feed?.done(changed, 0);
     this.#finish(feed === undefined ? stored : changed, seconds);
+  }
+
+  #through(endMs: number, queuedMs: number): void {
+    this.#maxQueuedMs = Math.max(this.#maxQueuedMs, queuedMs);
+    if (queuedMs > Math.max(WAITED_MS, this.#curve.stepMs)) this.#behindUntilMs = endMs;
   }
 
   /** The last stage: the cache where there is one, else whatever comes to the end. */

@@ -1,6 +1,6 @@
-/** Turns a stream of amounts into whole numbers with the same sum. */
+/** Turns a stream of amounts into whole numbers with the same sum, to the nearest. */
 export function wholes(): (amount: number) => number {
-  let carry = 1e-3;
+  let carry = 0.5;
   return (amount) => {
     carry += amount;
     const count = Math.floor(carry);

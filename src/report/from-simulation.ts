@@ -1,5 +1,5 @@
 import type { Cost } from '../capacity/cost.ts';
-import type { Simulation } from '../capacity/simulate.ts';
+import { type Simulation, WAITED_MS } from '../capacity/simulate.ts';
 import type { PipelineModel } from '../capacity/simulation-model.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
 import { formatDurationMs } from '../util/duration.ts';
@@ -70,7 +70,7 @@ export function reportOfSimulation(
     ru,
     ...(context.cost && { cost: context.cost }),
     thresholds: [],
-    ...(bottleneck && { bottleneck }),
+    ...(bottleneck && { bottleneck: withLag(bottleneck, simulation, model) }),
   };
   return { ...report, thresholds: evaluateThresholds(report, context.thresholds) };
 }
@@ -81,10 +81,30 @@ function achievedPerSecond(produce: StageSummary | undefined, stepMs: number): n
 }
 
 /** What came through behind the schedule, in one line. */
-export function drainSentence({ maxBacklog, maxQueuedMs, drainMs, drained }: Simulation): string {
+export function drainSentence(simulation: Simulation): string {
+  const { maxBacklog, maxQueuedMs, behindUntilMs, drainMs, drained } = simulation;
   if (!drained) return `the backlog does not drain; it reached ${formatCount(maxBacklog)} events`;
-  if (maxQueuedMs < 1_000) return 'nothing queued for a second';
-  return `backlog up to ${formatCount(maxBacklog)} events, lag up to ${formatDurationMs(maxQueuedMs)}, drained ${formatDurationMs(drainMs)} after the end of the load`;
+  if (maxQueuedMs < WAITED_MS) return 'nothing queued for a second';
+  const end =
+    drainMs > 0
+      ? `drained ${formatDurationMs(drainMs)} after the end of the load`
+      : `caught up ${formatDurationMs(behindUntilMs)} after its start`;
+  return `backlog up to ${formatCount(maxBacklog)} events, lag up to ${formatDurationMs(maxQueuedMs)}, ${end}`;
+}
+
+/** The verdict with what queued; parts that were down explain it better than stages that kept up with what came. */
+function withLag(
+  found: Bottleneck,
+  simulation: Simulation,
+  { outages = [] }: PipelineModel,
+): Bottleneck {
+  if (simulation.maxQueuedMs < WAITED_MS) return found;
+  const down = outages.map(
+    ({ part, startMs, durationMs }) =>
+      `${part} was down for ${formatDurationMs(durationMs)} from ${formatDurationMs(startMs)} on`,
+  );
+  const causes = down.length > 0 && found.reason === 'latency' ? down : [found.sentence, ...down];
+  return { ...found, sentence: [...causes, drainSentence(simulation)].join('; ') };
 }
 
 function doubtsAbout(simulation: Simulation, { hubRetentionMs }: SimulationReportContext): string[] {

@@ -51,6 +51,19 @@ describe('the report of a simulation', () => {
     expect(reportOf({ overrides: { cache: { capacityPerSecond: 400 } } }).bottleneck?.stage).toBe('cache');
   });
 
+  it('says what was down, how far behind that was, and when it was made up for', () => {
+    const outages = [{ part: 'ingest', startMs: 60_000, durationMs: 10_000 }] as const;
+    const report = reportOf({ durationMs: 3_600_000, ruPerSecond: 22_000, overrides: { outages } });
+    expect(report.bottleneck?.sentence).toMatch(
+      /^ingest was down for 10\.0s from 1m00s on; backlog up to 10,000 events, lag up to 10\.0s, caught up 1m\d\ds after its start$/,
+    );
+    const short = reportOf({ ruPerSecond: 5_500, overrides: { outages } });
+    expect(short.bottleneck?.sentence).toMatch(
+      /^ingest was .* events behind .*; ingest was down for .*; backlog up/,
+    );
+    expect(reportOf({ ruPerSecond: 22_000 }).bottleneck?.sentence).not.toContain('lag');
+  });
+
   it('is not trusted when the backlog outlives the hub or the simulation', () => {
     const report = reportOf({ ruPerSecond: 1_100, overrides: { maxDrainMs: 5_000 } });
     expect(report.valid).toBe(false);
