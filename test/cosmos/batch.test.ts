@@ -17,11 +17,11 @@ import {
 function queue(accepted: string) {
   const range = createRangeLane('0', { maxRequests: 1, maxOperations: 100 }, undefined, 0);
   const keys = new KeyDirectory({ minInclusive: [''], lanes: [range] }, () => '');
-  for (const [order, key] of [...accepted].entries()) {
+  for (const [turn, key] of [...accepted].entries()) {
     const lane = keys.laneOf(key);
     appendPending(
       lane,
-      pending({ kind: 'upsert', id: `${key}${lane.count}`, partitionKey: key, body: '{}' }, lane, order),
+      pending({ kind: 'upsert', id: `${key}${lane.count}`, partitionKey: key, body: '{}' }, lane, turn),
     );
     if (lane.state === 'idle') pushReady(lane);
   }
@@ -30,7 +30,7 @@ function queue(accepted: string) {
   return { range, take, ids };
 }
 
-function pending(operation: WriteOperation, lane: KeyLane, order: number): Pending {
+function pending(operation: WriteOperation, lane: KeyLane, turn: number): Pending {
   return {
     operation,
     settled: () => {},
@@ -38,7 +38,7 @@ function pending(operation: WriteOperation, lane: KeyLane, order: number): Pendi
     lane,
     bodyBytes: Buffer.byteLength(operation.body) + (operation.bodyStart?.length ?? 0),
     acceptedAt: 0,
-    order,
+    turn,
     attempts: 0,
     companyLimit: 100,
     unsure: false,
@@ -73,18 +73,18 @@ it('takes one operation of each key while refusals are frequent', () => {
   expect(ids(10)).toEqual(['a0', 'b0']);
 });
 
-it('takes any number of keys in the order of their first operations', () => {
+it('takes any number of keys by the turns of their operations', () => {
   fc.assert(
     fc.property(
       fc.string({ unit: fc.constantFrom(...'abcdefghijkl'), maxLength: 60 }),
       fc.integer({ min: 1, max: 20 }),
       (accepted, size) => {
         const { range, take } = queue(accepted);
-        const taken = take(size).operations.map(({ order }) => order);
-        expect(taken).toEqual(Array.from({ length: Math.min(size, accepted.length) }, (_, order) => order));
+        const taken = take(size).operations.map(({ turn }) => turn);
+        expect(taken).toEqual(Array.from({ length: Math.min(size, accepted.length) }, (_, turn) => turn));
         const left = [];
         for (let lane = shiftReady(range); lane !== undefined; lane = shiftReady(range))
-          left.push(lane.head?.order);
+          left.push(lane.head?.turn);
         expect(left).toEqual(left.toSorted((a, b) => Number(a) - Number(b)));
         expect(range.readyCount).toBe(0);
       },
@@ -96,8 +96,8 @@ it('takes any number of keys in the order of their first operations', () => {
 function encoded(operations: readonly WriteOperation[], memory = new RequestMemory()): Buffer {
   const range = createRangeLane('0', { maxRequests: 1, maxOperations: 100 }, undefined, 0);
   const keys = new KeyDirectory({ minInclusive: [''], lanes: [range] }, () => '');
-  const all = operations.map((operation, order) =>
-    pending(operation, keys.laneOf(operation.partitionKey), order),
+  const all = operations.map((operation, turn) =>
+    pending(operation, keys.laneOf(operation.partitionKey), turn),
   );
   return encodeBatch(all, memory);
 }

@@ -59,6 +59,24 @@ interface Offered {
   readonly aheadMs: number;
 }
 
+function openWriter(service: MeteredService, clock: VirtualClock, ruPerSecond?: number): WriterEngine {
+  return new WriterEngine({
+    transport: service,
+    ranges: RANGES,
+    hash: ([key]) => simulatedHash(String(key)),
+    clock,
+    random: seededRandom(7),
+    maxWaitMs: 20,
+    maxBufferedBytes: 64 * 1024 * 1024,
+    maxOperations: 100,
+    maxRequestBytes: 2_000_000,
+    maxRequests: 128,
+    maxRequestsPerRange: 16,
+    giveUpMs: 60_000,
+    ...(ruPerSecond === undefined ? {} : { ruPerSecond }),
+  });
+}
+
 /** Offers `ratePerSecond` writes for `seconds` and says what each partition had used at the end of that time. */
 async function offer(options: {
   readonly ratePerSecond: number;
@@ -72,21 +90,7 @@ async function offer(options: {
   const service = new MeteredService(clock, options.partitionLimit);
   let stored = 0;
   let offered = 0;
-  const writer = new WriterEngine({
-    transport: service,
-    ranges: RANGES,
-    hash: ([key]) => simulatedHash(String(key)),
-    clock,
-    random: seededRandom(7),
-    maxWaitMs: 20,
-    maxBufferedBytes: 64 * 1024 * 1024,
-    maxOperations: 100,
-    maxRequestBytes: 2_000_000,
-    maxRequests: 128,
-    maxRequestsPerRange: 16,
-    giveUpMs: 60_000,
-    ...(options.ruPerSecond === undefined ? {} : { ruPerSecond: options.ruPerSecond }),
-  });
+  const writer = openWriter(service, clock, options.ruPerSecond);
   const body = `{"pad":"${'x'.repeat(1_000)}"}`;
   const random = seededRandom(3);
   const { key = () => random.below(1_000) } = options;
@@ -151,6 +155,36 @@ describe('request units', () => {
     // The keys of a request cannot be in another one, so others go ahead until it is answered.
     expect(even.aheadMs).toBeLessThan(500);
     expect(hot.aheadMs).toBeLessThan(500);
+  });
+
+  it('lets partitions of the hub that were fetched one after the other take turns', async () => {
+    const clock = createVirtualClock();
+    const writer = openWriter(new MeteredService(clock, 5_000), clock);
+    const stored = [0, 0, 0];
+    let apart = 0;
+    let over = false;
+    const fetching = (async () => {
+      for (const partition of stored.keys()) {
+        const fence = { raised: false };
+        for (let i = 0; i < 2_000; i++) {
+          const key = `device-${partition}-${i % 100}`;
+          const settled = () => {
+            stored[partition] = (stored[partition] ?? 0) + 1;
+            apart = Math.max(apart, Math.max(...stored) - Math.min(...stored));
+          };
+          const operation = { kind: 'upsert', id: String(i), partitionKey: key, body: '{}' } as const;
+          void writer.write(operation, settled, fence);
+        }
+        await clock.sleep(10);
+      }
+      await writer.close();
+      over = true;
+    })();
+    await clock.runUntil(() => over);
+    await fetching;
+    expect(stored).toEqual([2_000, 2_000, 2_000]);
+    // What was on its way of the first one when the others came.
+    expect(apart).toBeLessThan(1_000);
   });
 
   it('stays within a budget, uses it up, and is not throttled by the service', async () => {

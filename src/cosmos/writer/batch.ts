@@ -1,5 +1,5 @@
 import { type KeyLane, type Pending, type RangeLane, shiftPending, shiftReady } from './lanes.ts';
-import { orderOf, ReadyKeys } from './ready-keys.ts';
+import { ReadyKeys, turnOf } from './ready-keys.ts';
 import { operationPrefix } from './wire.ts';
 
 export interface Batch {
@@ -21,9 +21,9 @@ export interface BatchLimits {
 }
 
 /**
- * Takes the next request's operations from the ready keys and marks those keys busy. What was accepted first goes first,
- * across all keys that nothing is on the wire of: with a long queue every event is as late as the others, and the checkpoint,
- * which waits for the latest, with them. Order within a request is kept by the service. While refusals are frequent in this
+ * Takes the next request's operations from the ready keys and marks those keys busy. What came first goes first, across
+ * all keys that nothing is on the wire of: with a long queue every event is as late as the others, and the checkpoint, which
+ * waits for the latest, with them. Order within a request is kept by the service. While refusals are frequent in this
  * range each key contributes one operation only: a refusal stops a request that repeats a key.
  */
 export function takeBatch(range: RangeLane, { maxOperations, maxBytes }: BatchLimits): Batch {
@@ -34,7 +34,7 @@ export function takeBatch(range: RangeLane, { maxOperations, maxBytes }: BatchLi
   let limit = maxOperations;
   let sizeBytes = 0;
   for (;;) {
-    const isNew = orderOf(range.ready.first) < orderOf(more.first);
+    const isNew = turnOf(range.ready.first) < turnOf(more.first);
     const lane = isNew ? range.ready.first : more.first;
     if (lane?.head === undefined || (operations.length > 0 && !fits(lane.head))) break;
     if (isNew) {

@@ -24,6 +24,7 @@ import {
   withdrawReady,
 } from './lanes.ts';
 import { RangeRouting, type RoutingOptions } from './routing.ts';
+import { Turns } from './turns.ts';
 
 export interface EngineOptions extends RoutingOptions {
   readonly recorder?: StageRecorder;
@@ -79,7 +80,7 @@ export class WriterEngine implements BulkWriter {
   #requests = 0;
   #flushing = 0;
   #closed: boolean = false;
-  #accepted = 0;
+  readonly #turns = new Turns();
   readonly #waiting = new Set<RangeLane>();
   readonly #memory = new RequestMemory();
 
@@ -101,6 +102,7 @@ export class WriterEngine implements BulkWriter {
       return undefined;
     }
     const lane = this.#routing.laneOf(operation.partitionKey);
+    const now = this.#clock.now();
     const bodyBytes = Buffer.byteLength(operation.body) + (operation.bodyStart?.length ?? 0);
     const pending: Pending = {
       operation,
@@ -108,8 +110,8 @@ export class WriterEngine implements BulkWriter {
       fence,
       lane,
       bodyBytes,
-      acceptedAt: this.#clock.now(),
-      order: this.#accepted++,
+      acceptedAt: now,
+      turn: this.#turns.next(fence, now),
       attempts: 0,
       companyLimit: this.#options.maxOperations,
       unsure: false,

@@ -11,8 +11,8 @@ export interface Pending {
   readonly lane: KeyLane;
   readonly bodyBytes: number;
   readonly acceptedAt: number;
-  /** Counts the operations of a writer in the order in which it accepted them. */
-  readonly order: number;
+  /** Operations of a range go in ascending order of their turns, those of a key as they were accepted (see Turns). */
+  readonly turn: number;
   attempts: number;
   /** The largest request it may still travel in; halved while a request that failed as a whole is taken apart. */
   companyLimit: number;
@@ -105,7 +105,7 @@ export function pushReady(lane: KeyLane): void {
   range.readyCount += lane.count;
 }
 
-/** Takes the ready key whose first operation is the oldest. */
+/** Takes the ready key whose turn it is. */
 export function shiftReady(range: RangeLane): KeyLane | undefined {
   const lane = range.ready.shift();
   if (lane !== undefined) range.readyCount -= lane.count;

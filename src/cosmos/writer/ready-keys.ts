@@ -1,6 +1,6 @@
 import type { KeyLane } from './lanes.ts';
 
-/** Binary heap of keys that wait with operations, the key whose first operation was accepted before all others in front. */
+/** Binary heap of keys that wait with operations, the key whose first operation has the earliest turn in front. */
 export class ReadyKeys {
   readonly #heap: KeyLane[] = [];
 
@@ -11,11 +11,11 @@ export class ReadyKeys {
   /** The key must have an operation, and keep its first one while it is here. */
   push(lane: KeyLane): void {
     const heap = this.#heap;
-    const order = orderOf(lane);
+    const turn = turnOf(lane);
     let at = heap.push(lane) - 1;
     while (at > 0) {
       const parent = (at - 1) >> 1;
-      if (orderOf(heap[parent] as KeyLane) < order) break;
+      if (turnOf(heap[parent] as KeyLane) <= turn) break;
       heap[at] = heap[parent] as KeyLane;
       at = parent;
     }
@@ -27,14 +27,14 @@ export class ReadyKeys {
     const first = heap[0];
     const last = heap.pop();
     if (last === undefined || heap.length === 0) return first;
-    const order = orderOf(last);
+    const turn = turnOf(last);
     let at = 0;
     for (;;) {
       let child = 2 * at + 1;
       if (child >= heap.length) break;
-      if (child + 1 < heap.length && orderOf(heap[child + 1] as KeyLane) < orderOf(heap[child] as KeyLane))
+      if (child + 1 < heap.length && turnOf(heap[child + 1] as KeyLane) < turnOf(heap[child] as KeyLane))
         child++;
-      if (order < orderOf(heap[child] as KeyLane)) break;
+      if (turn <= turnOf(heap[child] as KeyLane)) break;
       heap[at] = heap[child] as KeyLane;
       at = child;
     }
@@ -43,7 +43,7 @@ export class ReadyKeys {
   }
 }
 
-/** When the first operation of a key was accepted; never for a key that is not there. */
-export function orderOf(lane: KeyLane | undefined): number {
-  return lane?.head?.order ?? Number.POSITIVE_INFINITY;
+/** The turn of the first operation of a key; never for a key that is not there. */
+export function turnOf(lane: KeyLane | undefined): number {
+  return lane?.head?.turn ?? Number.POSITIVE_INFINITY;
 }
