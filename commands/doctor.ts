@@ -69,9 +69,9 @@ function configFile({ configPath }: CommandContext): Check {
     : { name: 'config', status: 'ok', text: configPath };
 }
 
-async function localStack({ cwd, clock }: CommandContext): Promise<Check> {
+async function localStack({ cwd, clock, env }: CommandContext): Promise<Check> {
   const name = 'local stack';
-  const state = readLocalState(cwd);
+  const state = readLocalState(cwd, env);
   if (state === undefined) return { name, status: 'skipped', text: 'none runs in this folder' };
   try {
     await askStack(state.adminUrl, 'GET', '/health');

@@ -85,11 +85,12 @@ export const command = defineCommand({
   async run(values, context): Promise<ExitCode> {
     if (values.prefix === undefined || values.prefix === '')
       throw usageError('flush needs a prefix', 'pass --prefix, for example --prefix cp:orders:');
-    const { adminUrl, local, redis } = await context.targets(['redis']);
+    const { adminUrl, embeddedRedis, redis } = await context.targets(['redis']);
     const { openCache } = await import('../src/cache/connection.ts');
     const connection = await openCache(redis as NonNullable<typeof redis>);
-    // Nothing on the running local stack is anybody else's. An address of this machine alone may be a forwarded port.
-    const asked = { ...values, yes: values.yes === true || (local && adminUrl !== undefined) };
+    // Nothing in the embedded Redis is anybody else's. An address of this machine alone may be a forwarded port.
+    const own = embeddedRedis && adminUrl !== undefined && (await isHealthy(adminUrl));
+    const asked = { ...values, yes: values.yes === true || own };
     try {
       if (values.generation) return await nextGeneration(connection, values.prefix, asked, context);
       return await flush(connection, values.prefix, asked, context);
@@ -98,6 +99,15 @@ export const command = defineCommand({
     }
   },
 });
+
+/** The state file of a stack that was killed may name a port that is somebody else's by now. */
+async function isHealthy(adminUrl: string): Promise<boolean> {
+  const { askStack } = await import('../src/local/admin-client.ts');
+  return askStack(adminUrl, 'GET', '/health').then(
+    () => true,
+    () => false,
+  );
+}
 
 async function flush(
   connection: CacheConnection,

@@ -7,10 +7,13 @@ import { opt } from '../src/cli/options.ts';
 import { runChild } from '../src/cli/run-child.ts';
 import {
   type LocalState,
+  readFolderState,
   readLocalState,
   removeLocalState,
+  STATE_VARIABLE,
   writeCertificate,
   writeLocalState,
+  writeStateFile,
 } from '../src/config/local-state.ts';
 import { askStack } from '../src/local/admin-client.ts';
 import type { HubDefinition, LocalStack } from '../src/local/index.ts';
@@ -197,11 +200,8 @@ async function serve(values: Values, context: CommandContext): Promise<ExitCode>
   const announced = values.state !== false;
   if (announced) await refuseSecond(cwd);
   const running = await start(values, false);
-  const state: LocalState = {
-    version: 1,
-    pid: process.pid,
-    startedAt: new Date().toISOString(),
-    environment: {
+  try {
+    const state = stateOf(running, values, {
       ...running.environment,
       ...(announced && {
         NODE_EXTRA_CA_CERTS: writeCertificate(
@@ -210,13 +210,8 @@ async function serve(values: Values, context: CommandContext): Promise<ExitCode>
           env['NODE_EXTRA_CA_CERTS'],
         ),
       }),
-    },
-    adminUrl: running.adminUrl,
-    certificate: running.certificate,
-    ...(values.data !== undefined && { dataDir: values.data }),
-  };
-  if (announced) writeLocalState(cwd, state);
-  try {
+    });
+    if (announced) writeLocalState(cwd, state);
     if (announced) terminal.result(state, welcome(state, context.version, clock.now() - startedAt));
     parent?.send(state);
     await new Promise<void>((resolve) => {
@@ -232,9 +227,26 @@ async function serve(values: Values, context: CommandContext): Promise<ExitCode>
   return ExitCode.Ok;
 }
 
+function stateOf(
+  { adminUrl, certificate }: LocalStack,
+  { data, redis }: Values,
+  environment: LocalState['environment'],
+): LocalState {
+  return {
+    version: 1,
+    pid: process.pid,
+    startedAt: new Date().toISOString(),
+    environment,
+    adminUrl,
+    certificate,
+    embeddedRedis: redis === 'embedded',
+    ...(data !== undefined && { dataDir: data }),
+  };
+}
+
 /** Two stacks in one folder would take turns in being found by the other commands. */
 async function refuseSecond(cwd: string): Promise<void> {
-  const first = readLocalState(cwd);
+  const first = readFolderState(cwd);
   if (first === undefined) return;
   try {
     await askStack(first.adminUrl, 'GET', '/health');
@@ -254,18 +266,27 @@ async function runAgainstStack(
   const running = await start(values, true);
   const folder = mkdtempSync(join(tmpdir(), 'cosmos-pipe-'));
   try {
-    const trust = writeCertificate(folder, running.certificate, env['NODE_EXTRA_CA_CERTS']);
-    const environment = { ...env, ...running.environment, NODE_EXTRA_CA_CERTS: trust };
-    return (await runChild(rest, environment, cwd, signal)) as ExitCode;
+    const environment = {
+      ...running.environment,
+      NODE_EXTRA_CA_CERTS: writeCertificate(folder, running.certificate, env['NODE_EXTRA_CA_CERTS']),
+    };
+    const file = join(folder, 'local.json');
+    writeStateFile(file, stateOf(running, values, environment));
+    const childEnv = { ...env, ...environment, [STATE_VARIABLE]: file };
+    return (await runChild(rest, childEnv, cwd, signal)) as ExitCode;
   } finally {
     rmSync(folder, { recursive: true, force: true });
     await running.stop();
   }
 }
 
-function runningStack({ cwd }: CommandContext): LocalState {
-  const state = readLocalState(cwd);
+function runningStack({ cwd, env }: CommandContext): LocalState {
+  const state = readLocalState(cwd, env);
   if (state !== undefined) return state;
+  if (env[STATE_VARIABLE])
+    throw new PipeError('E_UNREACHABLE', `the local stack that ${STATE_VARIABLE} names has ended`, {
+      hint: `unset ${STATE_VARIABLE} to find the stack of this folder`,
+    });
   throw new PipeError('E_UNREACHABLE', 'no local stack runs in this folder', {
     hint: 'start it with `cosmos-pipe local`, in this folder',
   });

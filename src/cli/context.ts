@@ -31,8 +31,8 @@ export function createContext(input: ContextInput): { context: CommandContext; d
       return resolveTargets(need, withoutAddresses(values(resolved)), child.state);
     }
     if (target === 'local')
-      return resolveTargets(need, withoutAddresses(values(resolved)), readLocalState(given.cwd));
-    return resolveTargets(need, values(resolved), readLocalState(given.cwd));
+      return resolveTargets(need, withoutAddresses(values(resolved)), readLocalState(given.cwd, given.env));
+    return resolveTargets(need, values(resolved), readLocalState(given.cwd, given.env));
   };
   const context: CommandContext = {
     ...given,

@@ -27,12 +27,9 @@ export function resolveTargets(
   local: LocalState | undefined,
 ): Targets {
   const localValues = local === undefined ? undefined : { ...values, ...valuesOf(local) };
-  let isEmbedded = local !== undefined;
   const pick = <T>(service: ServiceName, build: (from: ConnectionValues) => T | undefined): T | undefined => {
     if (!need.includes(service)) return undefined;
-    const named = build(values);
-    if (named !== undefined) isEmbedded = false;
-    const found = named ?? (localValues && build(localValues));
+    const found = build(values) ?? (localValues && build(localValues));
     if (found !== undefined) return found;
     const { title, variable } = NAMES[service];
     throw new PipeError('E_CONFIG', `no ${title} connection is configured`, {
@@ -43,19 +40,43 @@ export function resolveTargets(
   const cosmos = pick('cosmos', cosmosTarget);
   const redis = pick('redis', redisTarget);
   const eventGrid = pick('eventGrid', eventGridTarget);
+  const services = {
+    ...(eventHubs && { eventHubs }),
+    ...(cosmos && { cosmos }),
+    ...(redis && { redis }),
+    ...(eventGrid && { eventGrid }),
+  };
+  // A program inside `local -- <command>` has the addresses of the stack in its environment.
+  const own = localValues && addressesOf(servicesOf(localValues));
+  const isEmbedded = own !== undefined && addressesOf(services).every((one, at) => !one || one === own[at]);
+  return {
+    ...services,
+    ...(isEmbedded && local && { adminUrl: local.adminUrl }),
+    embeddedRedis: isEmbedded && redis !== undefined && local?.embeddedRedis === true,
+    local: addressesOf(services).every((address) => address === undefined || isLoopback(address)),
+  };
+}
+
+type Services = Pick<Targets, 'eventHubs' | 'cosmos' | 'redis' | 'eventGrid'>;
+
+function servicesOf(values: ConnectionValues): Services {
+  const [eventHubs, cosmos] = [eventHubsTarget(values), cosmosTarget(values)];
+  const [redis, eventGrid] = [redisTarget(values), eventGridTarget(values)];
   return {
     ...(eventHubs && { eventHubs }),
     ...(cosmos && { cosmos }),
     ...(redis && { redis }),
     ...(eventGrid && { eventGrid }),
-    ...(isEmbedded && local && { adminUrl: local.adminUrl }),
-    local: [
-      eventHubs?.connectionString?.reveal() ?? eventHubs?.fullyQualifiedNamespace,
-      cosmos?.endpoint,
-      redis?.url.reveal(),
-      eventGrid?.endpoint,
-    ].every((address) => address === undefined || isLoopback(address)),
   };
+}
+
+function addressesOf({ eventHubs, cosmos, redis, eventGrid }: Services): readonly (string | undefined)[] {
+  return [
+    eventHubs?.connectionString?.reveal() ?? eventHubs?.fullyQualifiedNamespace,
+    cosmos?.endpoint,
+    redis?.url.reveal(),
+    eventGrid?.endpoint,
+  ];
 }
 
 /** Nothing behind a loopback address costs money or belongs to anybody else. */

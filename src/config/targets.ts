@@ -40,4 +40,6 @@ export interface Targets {
   readonly local: boolean;
   /** Admin endpoint of the embedded stack, where every service above is one of it. */
   readonly adminUrl?: string;
+  /** True when Redis is the embedded one of that stack: nothing in it is anybody else's. */
+  readonly embeddedRedis: boolean;
 }

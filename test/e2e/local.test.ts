@@ -1,11 +1,11 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { openCache } from '../../src/cache/connection.ts';
 import { findRealRedis } from '../../src/local/redis/real-server.ts';
 import { Secret } from '../../src/util/secret.ts';
-import { cli, spawnCli } from '../helpers/cli.ts';
+import { CLI_ENTRY, cli, spawnCli } from '../helpers/cli.ts';
 import { eventually } from '../helpers/eventually.ts';
 
 let folder: string;
@@ -120,6 +120,46 @@ it('runs a command against a fresh stack and returns its exit code', async () =>
   expect(code).toBe(7);
 });
 
+it('is found by what it runs, and by nothing else', async () => {
+  const beside = await startStack();
+  const commands = [
+    'local stats --json',
+    'local faults --json',
+    'flush --prefix cp:none: --dry-run --json',
+    'doctor --json',
+  ].map((line) => `"${process.execPath}" "${CLI_ENTRY}" ${line}`);
+  const script = `${commands.join(' && ')} && echo "$COSMOS_PIPE_LOCAL_STATE"`;
+  const wrapped = ['local', '--hub', 'inside:1', '--', 'sh', '-c', script];
+  const { code, stdout, stderr } = await spawnCli(wrapped, { cwd: folder }).done;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toContain('"inside"');
+  expect(stdout).not.toContain('"telemetry"');
+
+  const ended = stdout.trim().split('\n').at(-1) as string;
+  expect(existsSync(ended)).toBe(false);
+  const outlived = await cli(['local', 'stats'], {
+    cwd: folder,
+    env: { COSMOS_PIPE_LOCAL_STATE: ended },
+  });
+  expect(outlived.code).toBe(3);
+  expect(outlived.stderr).toContain('the local stack that COSMOS_PIPE_LOCAL_STATE names has ended');
+  expect((await cli(['local', 'stats', '--json'], { cwd: folder })).stdout).toContain('"telemetry"');
+  beside.child.kill('SIGINT');
+  await beside.done;
+});
+
+it.each(['/proc/none', 'file', 'file/below'])('says at once that it cannot keep data in %s', async (name) => {
+  writeFileSync(join(folder, 'file'), '');
+  const data = resolve(folder, name);
+  const stack = spawnCli(['local', '--free-ports', '--data', data], { cwd: folder });
+  onTestFinished(() => {
+    stack.child.kill('SIGKILL');
+  });
+  const { code, stderr } = await stack.done;
+  expect(code).toBe(2);
+  expect(stderr).toMatch(/^error: cannot keep data in \S+ \([a-z ]+\) \[E_CONFIG\]\n hint: name a folder/);
+});
+
 const noRedis = findRealRedis() === undefined ? ' (skipped: no redis-server or valkey-server on PATH)' : '';
 
 it.skipIf(noRedis !== '')(
@@ -160,6 +200,28 @@ it.skipIf(noRedis !== '')(
     await again.done;
   },
 );
+
+it('has keys deleted without asking only where the Redis is embedded', async () => {
+  const stack = await startStack();
+  const { environment } = JSON.parse(readFileSync(stateFile(), 'utf8'));
+  const cache = await openCache({ url: new Secret(environment.REDIS_URL) });
+  await cache.client.mset('cp:own:1', '1', 'cp:own:2', '2');
+  const flush = (prefix: string) => ['flush', '--prefix', prefix, '--audit-file', 'audit.ndjson', '--json'];
+  const other = join(folder, 'other');
+  mkdirSync(other);
+  // The same server, as one that somebody else may use as well.
+  const wrapped = ['local', '--redis', environment.REDIS_URL, '--', process.execPath, CLI_ENTRY];
+  const refused = await spawnCli([...wrapped, ...flush('cp:own:')], { cwd: other }).done;
+  expect(refused.code).toBe(2);
+  expect(refused.stderr).toContain('refusing to delete 2 keys');
+  const own = await cli(flush('cp:own:1'), { cwd: folder });
+  expect(JSON.parse(own.stdout)).toMatchObject({ deleted: 1 });
+  const named = await cli(flush('cp:own:2'), { cwd: folder, env: { REDIS_URL: environment.REDIS_URL } });
+  expect(JSON.parse(named.stdout)).toMatchObject({ deleted: 1 });
+  cache.dispose();
+  stack.child.kill('SIGINT');
+  await stack.done;
+});
 
 it('says when the given Redis server cannot be reached, and what a choice looks like', async () => {
   const refused = await cli(['local', '--free-ports', '--no-state', '--redis', 'redis://:pw@127.0.0.1:1'], {
