@@ -115,6 +115,10 @@ export function summaryText(result: ProduceResult, stage: StageSummary, ledger: 
     `partitions   ${shown.map(([id, count]) => `${id}: ${formatCount(count)}`).join('   ')}${counts.length > 8 ? '   ...' : ''}${hottest}`,
     `problems     ${failures.length > 0 ? failures.join('   ') : '0 errors'}   ${formatCount(result.throttled)} throttled   ${formatCount(result.resent)} sent again   ${formatCount(result.dropped)} dropped   ${formatCount(result.late)} late`,
   ];
+  if (result.unknown > 0)
+    lines.push(
+      `no answer    to ${formatCount(result.unknown)} of the events given up: they may be stored or not`,
+    );
   if (injected.length > 0) lines.push(`on purpose   ${injected.join('   ')}`);
   if (result.requestedPerSecond > 0) {
     const { maxMs, p50Ms, p99Ms } = result.scheduling;

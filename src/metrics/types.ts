@@ -40,7 +40,8 @@ export interface AcknowledgementSink {
   acknowledged(key: string, from: number, to: number): void;
   /**
    * Misbehaviour that was injected on purpose: `duplicate`, `late`, `outOfOrder`, `malformed`, `oversized`, `clockSkew`. And `resent`: the
-   * event's batch was sent again because no answer came, so that the service may have it twice.
+   * event's batch was sent again because no answer came, so that the service may have it twice; `unknown`: it was given up after
+   * at least one try that got no answer, so that the service may have it or not.
    */
   injected(kind: string, key: string, sequence: number): void;
 }

@@ -7,7 +7,8 @@ import type { Random } from '../util/random.ts';
 export interface LaneEvents {
   sending(batch: EncodedBatch): void;
   acknowledged(batch: EncodedBatch, sentMs: number): void;
-  givenUp(batch: EncodedBatch, failure: SendFailure): void;
+  /** `mayBeStored`: no answer came to at least one of the tries. */
+  givenUp(batch: EncodedBatch, failure: SendFailure, mayBeStored: boolean): void;
   throttled(): void;
   /** The batch is being sent again although it may have been stored. */
   resending(batch: EncodedBatch): void;
@@ -92,7 +93,7 @@ export class Lane {
 
   async #sendOne(batch: EncodedBatch): Promise<void> {
     const { clock, giveUpMs, producer, random, stop } = this.#options;
-    let reusable = true;
+    let mayBeStored = false;
     this.#events.sending(batch);
     for (let attempt = 0; ; attempt += 1) {
       const sentMs = clock.now();
@@ -102,18 +103,19 @@ export class Lane {
         this.#events.acknowledged(batch, sentMs);
         break;
       }
-      if (failure.outcomeUnknown) reusable = false;
+      if (failure.outcomeUnknown) mayBeStored = true;
       if (failure.kind === 'throttled') this.#events.throttled();
       const hopeless = failure.kind === 'fatal' || failure.kind === 'tooLarge';
       if (!hopeless) this.#refusedSinceMs ??= sentMs;
       if (hopeless || stop.aborted || clock.now() - (this.#refusedSinceMs ?? sentMs) > giveUpMs) {
-        this.#events.givenUp(batch, failure);
+        this.#events.givenUp(batch, failure, mayBeStored);
         break;
       }
       if (failure.outcomeUnknown) this.#events.resending(batch);
       const ceiling = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** attempt);
       await clock.sleep(ceiling * (0.5 + random.next() / 2), stop).catch(() => {});
     }
-    this.#events.released(batch, reusable);
+    // The connection may still hold the bytes of a try that got no answer.
+    this.#events.released(batch, !mayBeStored);
   }
 }

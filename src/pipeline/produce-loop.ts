@@ -50,6 +50,7 @@ export class SendingLoop implements LaneEvents {
   #batches = 0;
   #throttled = 0;
   #resent = 0;
+  #unknown = 0;
   #late = 0;
   #dropped = 0;
   #flushCredit = 0;
@@ -305,11 +306,14 @@ export class SendingLoop implements LaneEvents {
     recorder.done(count, batch.bodyBytes);
   }
 
-  givenUp(batch: EncodedBatch, { error, kind, name }: SendFailure): void {
+  givenUp(batch: EncodedBatch, { error, kind, name }: SendFailure, mayBeStored: boolean): void {
     if (kind === 'fatal') this.fatal ??= error;
     const reason = kind === 'tooLarge' ? 'oversized' : name;
     this.#failed[reason] = (this.#failed[reason] ?? 0) + batch.count;
     this.#options.recorder.failed(reason, batch.count);
+    if (!mayBeStored) return;
+    this.#unknown += batch.count;
+    this.#tellOfEach(batch, 'unknown');
   }
 
   throttled(): void {
@@ -317,13 +321,17 @@ export class SendingLoop implements LaneEvents {
     this.#options.recorder.throttled(1);
   }
 
-  resending({ count, keyIndexes, sequences }: EncodedBatch): void {
-    this.#resent += count;
+  resending(batch: EncodedBatch): void {
+    this.#resent += batch.count;
+    this.#tellOfEach(batch, 'resent');
+  }
+
+  #tellOfEach({ count, keyIndexes, sequences }: EncodedBatch, kind: string): void {
     const { ledger } = this.#options;
     if (!ledger) return;
     const { keys } = this.#stream;
     for (let event = 0; event < count; event += 1)
-      ledger.injected('resent', keys.name(keyIndexes[event] as number), sequences[event] as number);
+      ledger.injected(kind, keys.name(keyIndexes[event] as number), sequences[event] as number);
   }
 
   released(batch: EncodedBatch, reusable: boolean): void {
@@ -345,6 +353,7 @@ export class SendingLoop implements LaneEvents {
       failed: this.#failed,
       throttled: this.#throttled,
       resent: this.#resent,
+      unknown: this.#unknown,
       late: this.#late,
       dropped: this.#dropped,
       injected: this.#misbehaviour,

@@ -94,6 +94,8 @@ export interface ProduceResult {
   readonly throttled: number;
   /** Events sent again after a reply or connection was lost: the most that can be stored twice. */
   readonly resent: number;
+  /** Events given up of which no answer says whether they are stored; part of `failed`. */
+  readonly unknown: number;
   /** Arrivals that the generator took up more than 50 ms after their time. */
   readonly late: number;
   /** Arrivals given up because the generator was too far behind. */
@@ -125,6 +127,7 @@ export interface ShareResult {
   readonly failed: Record<string, number>;
   readonly throttled: number;
   readonly resent: number;
+  readonly unknown: number;
   readonly late: number;
   readonly dropped: number;
   readonly injected: Record<string, number>;

@@ -47,6 +47,7 @@ function join(shares: readonly ShareResult[], scheduling: Histogram): ProduceRes
     failed: addUp(shares.map((share) => share.failed)),
     throttled: sum((share) => share.throttled),
     resent: sum((share) => share.resent),
+    unknown: sum((share) => share.unknown),
     late,
     dropped,
     injected: addUp(shares.map((share) => share.injected)),

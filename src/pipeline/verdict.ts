@@ -67,7 +67,8 @@ export interface Verdict {
   readonly examples: readonly Anomaly[];
   /**
    * What the producer itself did to events, by kind; what it explains is not held against the pipeline. Misbehaviour on
-   * purpose, and `resent`: events of batches sent again after their answer was lost, which the hub may hold twice.
+   * purpose, and `resent`: events of batches sent again after their answer was lost, which the hub may hold twice. And
+   * `unknown`: events of batches given up without an answer, which are neither lost when absent nor unexpected when found.
    */
   readonly injected: Readonly<Record<string, number>>;
   readonly latency: Readonly<Record<Hop, HistogramSummary>>;

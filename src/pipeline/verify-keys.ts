@@ -7,8 +7,10 @@ import type { Settlement, Tally } from './verify-tally.ts';
 
 /** Events after which absence is no loss: nothing could have stored them. */
 const NEVER_STORED = ['malformed', 'oversized'];
+/** Given up without an answer: may be found or not, and where it is found, that says nothing. */
+const UNKNOWN = 'unknown';
 /** What the producer did that lets an event stand behind its successors. */
-const BEHIND = ['late', 'outOfOrder', 'resent'];
+const BEHIND = ['late', 'outOfOrder', 'resent', UNKNOWN];
 
 const FOUND_NOWHERE = 'acknowledged by Event Hubs, found nowhere after it';
 const GAP = 'a gap in the sequence of its key';
@@ -177,7 +179,7 @@ export class KeyBook {
     for (const expectation of this.#expectations()) this.#settleKey(expectation, into);
   }
 
-  #settleKey({ run, key, sequences, exempt }: Expectation, into: Settlement): void {
+  #settleKey({ run, key, sequences, exempt, unknown }: Expectation, into: Settlement): void {
     const acknowledged = this.#rules.runs.size > 0;
     const missingAnywhere = new IntervalSet();
     const strayAnywhere = new IntervalSet();
@@ -185,17 +187,15 @@ export class KeyBook {
     into.acknowledged += sequences.size;
     for (const [place, counts] of into.absent) {
       const seen = places?.get(place)?.sequences ?? NOTHING;
-      for (const gap of sequences.without(seen)) {
-        for (const { from, to } of IntervalSet.of([gap.from, gap.to]).without(exempt)) {
-          counts.lost += to - from + 1;
-          into.totals.lost += missingAnywhere.add(from, to);
-          into.examples.add(
-            `lost ${place}`,
-            lostExample({ place, run, key }, { from, to }, places, acknowledged),
-          );
-        }
+      for (const { from, to } of withoutBoth(sequences, seen, exempt)) {
+        counts.lost += to - from + 1;
+        into.totals.lost += missingAnywhere.add(from, to);
+        into.examples.add(
+          `lost ${place}`,
+          lostExample({ place, run, key }, { from, to }, places, acknowledged),
+        );
       }
-      for (const { from, to } of seen.without(sequences)) {
+      for (const { from, to } of withoutBoth(seen, sequences, unknown)) {
         counts.unexpected += to - from + 1;
         into.totals.unexpected += strayAnywhere.add(from, to);
         into.examples.add(`unexpected ${place}`, {
@@ -226,7 +226,7 @@ export class KeyBook {
         const [first] = all;
         if (first === undefined) continue;
         const from = Math.min(this.#rules.firstSequence ?? first.from, first.from);
-        yield { run, key, sequences: IntervalSet.of([from, all.last]), exempt: NOTHING };
+        yield { run, key, sequences: IntervalSet.of([from, all.last]), exempt: NOTHING, unknown: NOTHING };
       }
     }
   }
@@ -236,7 +236,8 @@ export class KeyBook {
     const expectation = (key: string, sequences: IntervalSet): Expectation => {
       const exempt = new IntervalSet();
       for (const kind of NEVER_STORED) addAll(exempt, ledger?.misbehaviour.get(kind)?.get(key) ?? NOTHING);
-      return { run, key, sequences, exempt };
+      const unknown = ledger?.misbehaviour.get(UNKNOWN)?.get(key) ?? NOTHING;
+      return { run, key, sequences, exempt, unknown };
     };
     for (const [key, sequences] of ledger?.keys ?? []) yield expectation(key, sequences);
     for (const key of this.#seen.get(run)?.keys() ?? [])
@@ -250,9 +251,16 @@ interface Expectation {
   readonly sequences: IntervalSet;
   /** Absence of these is no loss. */
   readonly exempt: IntervalSet;
+  /** Presence of these is as good as absence. */
+  readonly unknown: IntervalSet;
 }
 
 const NOTHING = new IntervalSet();
+
+/** The members of a set that are in neither of two others. */
+function* withoutBoth(set: IntervalSet, one: IntervalSet, other: IntervalSet): Generator<Interval> {
+  for (const { from, to } of set.without(one)) yield* IntervalSet.of([from, to]).without(other);
+}
 
 function lostExample(
   at: { readonly place: Place; readonly run: string; readonly key: string },

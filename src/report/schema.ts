@@ -157,7 +157,7 @@ const verdict = z.strictObject({
     }),
   ),
   injected: counts.describe(
-    'misbehaviour that the producer injected on purpose, and `resent`: events sent again after a lost answer',
+    'misbehaviour that the producer injected on purpose, `resent`: events sent again after a lost answer, and `unknown`: events given up without an answer',
   ),
   latency: z.strictObject({ enqueue: histogram, ingest: histogram, feed: histogram, endToEnd: histogram }),
 });

@@ -236,7 +236,7 @@ function deliveryLines(verdict: Verdict, paint: Paint): string[] {
   const redelivered = verdict.places.find(({ place }) => place === 'feed')?.redelivered ?? 0;
   const rewritten = Math.max(0, ...verdict.places.map((place) => place.rewritten));
   const mark = verdict.ok ? paint('green', '✓') : paint('red', '✗');
-  const { resent = 0, ...misbehaviour } = verdict.injected;
+  const { resent = 0, unknown = 0, ...misbehaviour } = verdict.injected;
   const injected = Object.entries(misbehaviour).map(([kind, count]) => `${kind} ${formatCount(count)}`);
   return [
     `    ${acknowledgedLabel(verdict)} ${formatCount(verdict.acknowledged)}   ${found.join('   ')}`,
@@ -250,6 +250,9 @@ function deliveryLines(verdict: Verdict, paint: Paint): string[] {
     ...(injected.length > 0 ? [`    injected on purpose: ${injected.join('   ')}`] : []),
     ...(resent > 0
       ? [`    sent again after a lost answer: ${formatCount(resent)}, which the hub may hold twice`]
+      : []),
+    ...(unknown > 0
+      ? [`    given up without an answer: ${formatCount(unknown)}, which may be stored or not`]
       : []),
     ...(verdict.ledger === 'incomplete'
       ? ['    the ledger is incomplete: its producer did not end in order']

@@ -103,6 +103,7 @@ function produced(late: boolean): ProduceResult {
     failed: {},
     throttled: 0,
     resent: 0,
+    unknown: 0,
     late: late ? 20 : 0,
     dropped: late ? 7 : 0,
     injected: {},

@@ -11,9 +11,11 @@ it('tries a batch once when nothing was accepted for the time to give up, and gi
   let accepts = false;
   const error = new Error('busy');
   const busy = { kind: 'throttled', name: 'ServerBusyError', outcomeUnknown: false, error } as const;
+  const lost = { kind: 'retryable', name: 'OperationTimeoutError', outcomeUnknown: true, error } as const;
   const producer = {
     send: async (batch: EncodedBatch) => {
       tries[batch.count] = (tries[batch.count] ?? 0) + 1;
+      if (batch.count === 6 && tries[6] === 1) return lost;
       return accepts ? undefined : busy;
     },
   } as Pick<EventHubsProducer, 'send'> as EventHubsProducer;
@@ -34,7 +36,8 @@ it('tries a batch once when nothing was accepted for the time to give up, and gi
       acknowledged: (batch) => void outcomes.push(`${batch.count} acknowledged`),
       throttled: () => {},
       resending: () => {},
-      givenUp: (batch) => void outcomes.push(`${batch.count} given up`),
+      givenUp: (batch, _, mayBeStored) =>
+        void outcomes.push(`${batch.count} given up${mayBeStored ? ', perhaps stored' : ''}`),
       released: () => {},
     },
   );
@@ -50,5 +53,18 @@ it('tries a batch once when nothing was accepted for the time to give up, and gi
   accepts = false;
   await send(5);
   expect(tries[5]).toBeGreaterThan(10);
-  expect(outcomes).toEqual(['1 given up', '2 given up', '3 given up', '4 acknowledged', '5 given up']);
+  accepts = true;
+  await send(4);
+  accepts = false;
+  await send(6);
+  expect(outcomes).toEqual([
+    '1 given up',
+    '2 given up',
+    '3 given up',
+    '4 acknowledged',
+    '5 given up',
+    '4 acknowledged',
+    // Refused in the end, but the first try got no answer.
+    '6 given up, perhaps stored',
+  ]);
 });

@@ -107,6 +107,21 @@ it('keeps the order per key through links that are taken away, and says what it 
   expectOrderPerKey(await stored(service, result.partitions));
 });
 
+it('writes down what was given up without an answer, by key and sequence', async () => {
+  const faults = createFaults('event-hubs', { clock, random: seededRandom(1) });
+  faults.add('event-hubs:detach=100%');
+  const service = await start({ faults });
+  const ledger = new Ledger('run-1');
+  const result = await run(
+    service,
+    { events: 40, keys: { count: 4, distribution: 'sequential' }, rate: 6_000 },
+    { ledger, limits: { giveUpMs: 200 } },
+  );
+  expect(result).toMatchObject({ sent: 0, unknown: 40 });
+  const given = [...(ledger.misbehaviour.get('unknown')?.values() ?? [])].map((set) => set.toJSON());
+  expect(given).toEqual(Array.from({ length: 4 }, () => [0, 9]));
+});
+
 it('keeps an open model: the service being slow does not slow arrivals down', async () => {
   const faults = createFaults('event-hubs', { clock, random: seededRandom(1) });
   faults.add('event-hubs:latency=300ms');

@@ -64,7 +64,7 @@ const acknowledgement = fc.record({
 });
 const misdeed = fc.record({
   run: fc.constantFrom('run-1', 'run-2'),
-  kind: fc.constantFrom('duplicate', 'late', 'outOfOrder', 'malformed', 'oversized', 'resent'),
+  kind: fc.constantFrom('duplicate', 'late', 'outOfOrder', 'malformed', 'oversized', 'resent', 'unknown'),
   key,
   sequence: fc.nat(12),
 });

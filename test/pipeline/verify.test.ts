@@ -255,6 +255,16 @@ describe('verify', () => {
     expect(twice.examples[0]?.detail).toContain('whose batch was sent again after a lost answer');
   });
 
+  it('holds neither presence nor absence against events given up without an answer', () => {
+    const { ledger, items } = pristine();
+    for (const sequence of [1_000, 1_001, 1_002]) ledger.injected('unknown', 'a', sequence);
+    const strays = [item('a', 1_000), item('a', 1_002), item('a', 1_003)];
+    const { ok, injected, totals, examples } = check(ledger, { store: [...items, ...strays] });
+    expect({ ok, injected }).toEqual({ ok: true, injected: { unknown: 3 } });
+    expect(totals).toMatchObject({ lost: 0, unexpected: 1 });
+    expect(examples[0]).toMatchObject({ kind: 'unexpected', sequence: 1_003 });
+  });
+
   it('reports events that nobody acknowledged without failing, and leaves other runs alone', () => {
     const { ledger, items } = pristine();
     const foreign = item('a', 500, { pipe: { run: 'someone-else', key: 'a', sequence: 500 } });
