@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { EventHubConsumerClient } from '@azure/event-hubs';
-import type { CheckpointStore } from './checkpoint-store.ts';
+import { type CheckpointStore, isOfHub } from './checkpoint-store.ts';
 import type { EventHubsConnection } from './connection.ts';
 import { DEFAULT_OWNERSHIP_EXPIRY_MS } from './processor-balance.ts';
 import type { PartitionState } from './processor-position.ts';
@@ -101,14 +101,16 @@ export async function readBacklog(options: {
   const { connection, consumerGroup, checkpoints, nowMs, expiryMs = DEFAULT_OWNERSHIP_EXPIRY_MS } = options;
   const reader = openHubReader(connection, consumerGroup);
   try {
-    const [{ partitions }, stored, owners] = await Promise.all([
+    const [{ createdMs, partitions }, stored, owners] = await Promise.all([
       reader.read(),
       checkpoints.listCheckpoints(connection.host, connection.eventHub, consumerGroup),
       checkpoints.listOwnership(connection.host, connection.eventHub, consumerGroup),
     ]);
     return partitions.map((partition) => {
       const { partitionId } = partition;
-      const checkpoint = stored.find((entry) => entry.partitionId === partitionId)?.sequenceNumber;
+      const checkpoint = stored.find(
+        (entry) => entry.partitionId === partitionId && isOfHub(entry, createdMs),
+      )?.sequenceNumber;
       const owner = owners.find(
         (entry) =>
           entry.partitionId === partitionId &&

@@ -30,6 +30,11 @@ export interface Checkpoint extends CheckpointScope {
   readonly hubCreatedMs?: number;
 }
 
+/** Whether a checkpoint is about the hub that was created then, as far as that is known. */
+export function isOfHub({ hubCreatedMs }: Checkpoint, createdMs: number | undefined): boolean {
+  return hubCreatedMs === undefined || createdMs === undefined || hubCreatedMs === createdMs;
+}
+
 /**
  * Where owners and checkpoints are kept. The shape is that of `CheckpointStore` in @azure/event-hubs, so that stores
  * written for the SDK fit here and ours fit the SDK. Two rules go beyond it: losing a claim is normal and never throws,

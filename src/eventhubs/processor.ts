@@ -1,7 +1,7 @@
 import type { Clock } from '../util/clock.ts';
 import { formatDurationMs } from '../util/duration.ts';
 import { PipeError } from '../util/errors.ts';
-import type { CheckpointStore, PartitionOwnership } from './checkpoint-store.ts';
+import { type CheckpointStore, isOfHub, type PartitionOwnership } from './checkpoint-store.ts';
 import type { EventHubsConnection } from './connection.ts';
 import { DEFAULT_OWNERSHIP_EXPIRY_MS, DEFAULT_REBALANCE_MS, planBalance } from './processor-balance.ts';
 import type { SdkPosition } from './processor-position.ts';
@@ -28,8 +28,13 @@ export interface ProcessorOptions {
   /** Name of this process among the owners. */
   readonly ownerId: string;
   readonly checkpoints: CheckpointStore;
-  /** Where to start without a checkpoint, for every partition of the hub. */
+  /**
+   * Where to start without a checkpoint, for every partition of the hub. Looked at with each balancing: a partition that is
+   * added meanwhile is claimed as any other.
+   */
   readonly positions: Readonly<Record<string, SdkPosition>>;
+  /** When the hub was created: a checkpoint of another hub of the same name is not used. */
+  readonly hubCreatedMs?: number;
   readonly handler: PartitionHandler;
   readonly clock: Clock;
   /** A page is handed over with so many messages, default 500; events that came in one read count as one, up to `prefetch` events. */
@@ -245,13 +250,13 @@ class BalancedProcessor implements Processor {
   }
 
   async #begin(holding: Holding, delayMs: number): Promise<void> {
-    const { checkpoints, clock, handler, positions } = this.#options;
+    const { checkpoints, clock, handler, hubCreatedMs, positions } = this.#options;
     const { partitionId, ended } = holding;
     if (delayMs > 0) await this.#sleep(delayMs, ended.signal);
     for (let failures = 0; !ended.signal.aborted; failures++) {
       try {
         const checkpoint = (await checkpoints.listCheckpoints(...this.#scope())).find(
-          (entry) => entry.partitionId === partitionId,
+          (entry) => entry.partitionId === partitionId && isOfHub(entry, hubCreatedMs),
         );
         // An answer that took longer than the claim lasts is of no use.
         if (clock.now() > holding.trustedUntil) await this.#sleep(WATCH_MS, ended.signal);

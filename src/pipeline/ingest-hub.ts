@@ -1,5 +1,6 @@
 import type { HubReader, HubState } from '../eventhubs/backlog.ts';
 import type { Clock } from '../util/clock.ts';
+import { PipeError } from '../util/errors.ts';
 
 /** What is known about the ends of the partitions, kept fresh in the background. */
 export interface HubWatch {
@@ -9,6 +10,8 @@ export interface HubWatch {
   readonly askedAt: number;
   /** Too old to say how far anybody is behind. */
   readonly isStale: boolean;
+  /** The service knows no such hub; since when, by the clock's `now`. */
+  readonly missing: { readonly since: number; readonly error: PipeError } | undefined;
   /** Asks now, unless that is being done; never fails. */
   refresh(): Promise<void>;
 }
@@ -23,6 +26,7 @@ const STALE_MS = 15_000;
 export function watchHub(reader: HubReader, first: HubState, clock: Clock, signal: AbortSignal): HubWatch {
   let state = first;
   let askedAt = clock.now();
+  let missing: HubWatch['missing'];
   let asking: Promise<boolean> | undefined;
   const ask = (): Promise<boolean> => {
     asking ??= (async () => {
@@ -30,8 +34,11 @@ export function watchHub(reader: HubReader, first: HubState, clock: Clock, signa
       try {
         state = await reader.read();
         askedAt = at;
+        missing = undefined;
         return true;
-      } catch {
+      } catch (error) {
+        const isMissing = error instanceof PipeError && error.code === 'E_NOT_FOUND';
+        missing = isMissing ? { since: missing?.since ?? clock.now(), error } : undefined;
         return false;
       } finally {
         asking = undefined;
@@ -50,6 +57,9 @@ export function watchHub(reader: HubReader, first: HubState, clock: Clock, signa
     },
     get askedAt() {
       return askedAt;
+    },
+    get missing() {
+      return missing;
     },
     get isStale() {
       return clock.now() - askedAt > STALE_MS;

@@ -11,7 +11,8 @@ export interface ProgressView {
   readonly isStale: boolean;
   readonly partitions: ReadonlyMap<string, IngestPartition>;
   readonly status: (partitionId: string) => PartitionStatus;
-  readonly from: StartFrom;
+  /** Where a partition without a checkpoint is read from. */
+  readonly startOf: (partitionId: string) => StartFrom;
   readonly ownerId: string;
   /** Milliseconds since the Unix epoch. */
   readonly nowMs: number;
@@ -19,7 +20,7 @@ export interface ProgressView {
 
 /** State of every partition of the hub, ours and others'. `hub` may be some seconds old; what was received since counts. */
 export function partitionProgress(view: ProgressView): readonly PartitionProgress[] {
-  const { from, hub, isStale, nowMs, ownerId, partitions, status } = view;
+  const { hub, isStale, nowMs, ownerId, partitions, startOf, status } = view;
   return hub.partitions.map((state) => {
     const partition = partitions.get(state.partitionId);
     if (partition === undefined)
@@ -33,7 +34,7 @@ export function partitionProgress(view: ProgressView): readonly PartitionProgres
         unsettled: 0,
       };
     const { durable } = partition;
-    const lag = isStale ? undefined : lagIn(state, partition, from);
+    const lag = isStale ? undefined : lagIn(state, partition, startOf(state.partitionId));
     // Without a link nothing is learned of what has come in since the service was asked.
     const lagEvents = lag === 0 && status(state.partitionId) !== 'reading' ? undefined : lag;
     return {

@@ -1,9 +1,16 @@
 import { type HubReader, type HubState, openHubReader } from '../eventhubs/backlog.ts';
-import { type ResettableCheckpointStore, scopedTo } from '../eventhubs/checkpoint-store.ts';
+import {
+  type Checkpoint,
+  type CheckpointScope,
+  type CheckpointStore,
+  type ResettableCheckpointStore,
+  scopedTo,
+} from '../eventhubs/checkpoint-store.ts';
 import { type EventHubsConnection, eventHubsConnection } from '../eventhubs/connection.ts';
-import { type SdkPosition, type StartFrom, sdkPosition } from '../eventhubs/processor-position.ts';
+import type { StartFrom } from '../eventhubs/processor-position.ts';
 import { openCheckpointStore } from './checkpoint-open.ts';
 import { type ConnectOptions, openWhenReachable } from './ingest-connect.ts';
+import { type FollowedHub, followHub } from './ingest-followed-hub.ts';
 import { type IngestTotals, zeroTotals } from './ingest-partition.ts';
 import type { IngestStore, openIngestStore } from './ingest-store.ts';
 import type { IngestOptions } from './ingest-types.ts';
@@ -15,15 +22,15 @@ export interface Run {
   readonly options: IngestOptions;
   readonly connection: EventHubsConnection;
   readonly reader: HubReader;
-  readonly hub: HubState;
+  readonly hub: FollowedHub;
   readonly store: IngestStore;
   readonly checkpoints: ResettableCheckpointStore;
-  readonly positions: Readonly<Record<string, SdkPosition>>;
-  readonly from: StartFrom;
   readonly mapper: Mapper;
   readonly totals: IngestTotals;
   /** Last durable sequence number of every partition that was ours at some time. */
   readonly reached: Map<string, number | undefined>;
+  /** Goes over to another hub of the same name, and forgets the checkpoints of the old one. May be repeated when it fails. */
+  replaceHub(state: HubState): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -43,14 +50,21 @@ async function open(options: IngestOptions, openStore: typeof openIngestStore): 
   const reader = openHubReader(connection, eventHubs.consumerGroup);
   let store: IngestStore | undefined;
   try {
-    const hub = await reader.read();
+    const state = await reader.read();
     const opened = await openStore(options.cosmos, options.ru, options.create);
     store = opened;
     const checkpoints = scopedTo(
       await openCheckpointStore(options.checkpoints, opened.connection, clock),
       connection.host,
     );
-    await prepareCheckpoints(options, connection, hub, checkpoints, from);
+    const scope: CheckpointScope = {
+      fullyQualifiedNamespace: connection.host,
+      eventHubName: connection.eventHub,
+      consumerGroup: eventHubs.consumerGroup,
+    };
+    const late = await prepareCheckpoints(options, scope, state, checkpoints, from);
+    const hub = followHub(state, from, late);
+    const reached: Run['reached'] = new Map();
     const mapper = await compileMapping(options.mapping ?? {}, opened.partitionKeyPaths, clock);
     return {
       options,
@@ -59,13 +73,17 @@ async function open(options: IngestOptions, openStore: typeof openIngestStore): 
       hub,
       store: opened,
       checkpoints,
-      positions: Object.fromEntries(
-        hub.partitions.map((partition) => [partition.partitionId, sdkPosition(from, partition)]),
-      ),
-      from,
       mapper,
       totals: zeroTotals(),
-      reached: new Map(),
+      reached,
+      async replaceHub(next) {
+        const stale = (await listCheckpoints(checkpoints, scope)).filter(
+          ({ hubCreatedMs }) => hubCreatedMs !== next.createdMs,
+        );
+        await checkpoints.resetCheckpoints(scope, partitionIdsOf(stale));
+        hub.replace(next);
+        reached.clear();
+      },
       async close() {
         await reader.close();
         opened.close();
@@ -78,36 +96,39 @@ async function open(options: IngestOptions, openStore: typeof openIngestStore): 
   }
 }
 
-/** Forgets checkpoints that do not apply, and pins `latest` so that it means the same to whoever takes over a partition. */
+const listCheckpoints = (store: CheckpointStore, scope: CheckpointScope): Promise<Checkpoint[]> =>
+  store.listCheckpoints(scope.fullyQualifiedNamespace, scope.eventHubName, scope.consumerGroup);
+
+const partitionIdsOf = (checkpoints: readonly Checkpoint[]): string[] =>
+  checkpoints.map(({ partitionId }) => partitionId);
+
+/**
+ * Forgets checkpoints that do not apply, and pins `latest` so that it means the same to whoever takes over a partition.
+ * Returns the partitions that `latest` is not for: the group has checkpoints, so it has started before, and where it has none
+ * everything came after that.
+ */
 async function prepareCheckpoints(
   options: IngestOptions,
-  connection: EventHubsConnection,
+  scope: CheckpointScope,
   hub: HubState,
   checkpoints: ResettableCheckpointStore,
   from: StartFrom,
-): Promise<void> {
-  const scope = {
-    fullyQualifiedNamespace: connection.host,
-    eventHubName: connection.eventHub,
-    consumerGroup: options.eventHubs.consumerGroup,
-  };
-  const list = () => checkpoints.listCheckpoints(connection.host, connection.eventHub, scope.consumerGroup);
-  const existing = await list();
+): Promise<readonly string[]> {
+  const existing = await listCheckpoints(checkpoints, scope);
   const stale = options.restart ? existing : staleCheckpoints(hub, existing);
   if (stale.length > 0) {
-    await checkpoints.resetCheckpoints(
-      scope,
-      stale.map((checkpoint) => checkpoint.partitionId),
-    );
+    await checkpoints.resetCheckpoints(scope, partitionIdsOf(stale));
     if (!options.restart)
       options.onProblem?.(
-        `${stale.length} checkpoints are of an earlier event hub of the same name; starting ${connection.eventHub} at ${from.kind}`,
+        `${stale.length} checkpoints are of an earlier event hub of the same name; starting ${scope.eventHubName} at ${from.kind}`,
       );
   }
-  if (from.kind !== 'latest') return;
-  const kept = new Set((await list()).map((checkpoint) => checkpoint.partitionId));
-  for (const { partitionId, lastSequenceNumber, lastOffset } of hub.partitions) {
-    if (kept.has(partitionId) || lastSequenceNumber < 0) continue;
+  if (from.kind !== 'latest') return [];
+  const kept = new Set(partitionIdsOf(await listCheckpoints(checkpoints, scope)));
+  const without = hub.partitions.filter(({ partitionId }) => !kept.has(partitionId));
+  if (kept.size > 0) return without.map(({ partitionId }) => partitionId);
+  for (const { partitionId, lastSequenceNumber, lastOffset } of without) {
+    if (lastSequenceNumber < 0) continue;
     await checkpoints.updateCheckpoint({
       ...scope,
       partitionId,
@@ -116,4 +137,5 @@ async function prepareCheckpoints(
       hubCreatedMs: hub.createdMs,
     });
   }
+  return [];
 }

@@ -1,7 +1,8 @@
 import type { BulkWriter } from '../cosmos/write-operation.ts';
-import { lagOf } from '../eventhubs/backlog.ts';
+import { type HubState, lagOf } from '../eventhubs/backlog.ts';
 import { type Processor, startProcessor } from '../eventhubs/processor.ts';
 import { type HubWatch, watchHub } from './ingest-hub.ts';
+import { type HubChange, hubChanges } from './ingest-hub-changes.ts';
 import { newerOnlyWriter } from './ingest-newer.ts';
 import { IngestPartition, type PartitionEnvironment } from './ingest-partition.ts';
 import { lagIn, partitionProgress } from './ingest-progress.ts';
@@ -22,7 +23,11 @@ const CHECKPOINT_SHARE_MS = 100;
 /** How often the hub is asked again whether all is quiet, while the answer is not known. */
 const ASK_AGAIN_MS = 1_000;
 
-type SessionEnd = Pick<IngestResult, 'ended' | 'partitions'> | Error;
+/** `replacedBy`: everything received is durable, and the hub is another one of the same name. */
+type SessionEnd =
+  | Pick<IngestResult, 'ended' | 'partitions'>
+  | { readonly ended: 'replaced'; readonly replacedBy: HubState }
+  | Error;
 
 /** One stretch of receiving and writing, from claiming partitions to the last checkpoint. */
 export class Session {
@@ -43,6 +48,8 @@ export class Session {
   #askedIdleAt = Number.NEGATIVE_INFINITY;
   readonly #stalled = stallDetector();
   #stallCheckedAt: number;
+  readonly #hubChange: () => HubChange | undefined;
+  #change: HubChange | undefined;
   #foreign = new Map<string, number>();
   #foreignReadAt = Number.NEGATIVE_INFINITY;
 
@@ -50,13 +57,17 @@ export class Session {
     this.#run = run;
     this.#startedAt = startedAt;
     const { clock } = run.options;
-    this.#hub = watchHub(run.reader, run.hub, clock, this.#finished.signal);
+    this.#hub = watchHub(run.reader, run.hub.state, clock, this.#finished.signal);
     this.#lastActivity = clock.now();
     this.#stallCheckedAt = this.#hub.askedAt;
+    const { eventHub } = run.connection;
+    this.#hubChange = hubChanges(eventHub, run.hub, this.#hub, clock, (line) =>
+      run.options.onProblem?.(line),
+    );
   }
 
   async run(): Promise<SessionEnd> {
-    const { options, store, connection, checkpoints, positions } = this.#run;
+    const { options, store, connection, checkpoints, hub } = this.#run;
     const { limits = {}, signal } = options;
     const writer = await store.openWriter({
       ...writerLimits(limits),
@@ -72,7 +83,8 @@ export class Session {
       consumerGroup: options.eventHubs.consumerGroup,
       ownerId: options.ownerId,
       checkpoints,
-      positions,
+      positions: hub.positions,
+      hubCreatedMs: hub.state.createdMs,
       clock: options.clock,
       ...(limits.pageSize === undefined ? {} : { pageSize: limits.pageSize }),
       ...(limits.prefetch === undefined ? {} : { prefetch: limits.prefetch }),
@@ -91,10 +103,13 @@ export class Session {
           // The same partition may have been claimed again while its last writes were in flight.
           if (this.#partitions.get(partitionId) === partition) this.#partitions.delete(partitionId);
         },
-        failed: (partitionId, error) =>
+        failed: (partitionId, error) => {
           options.onProblem?.(
             `${partitionId === undefined ? '' : `partition ${partitionId}: `}${error.message}`,
-          ),
+          );
+          // It may be because the hub is another one, or none.
+          void this.#hub.refresh();
+        },
       },
     });
     this.#processor = processor;
@@ -115,6 +130,8 @@ export class Session {
       await progress;
     }
     if (this.#failure !== undefined) return this.#failure;
+    if (this.#change?.kind === 'gone') return this.#change.error;
+    if (this.#change?.kind === 'replaced') return { ended: 'replaced', replacedBy: this.#change.by };
     const { reached } = this.#run;
     return {
       ended,
@@ -125,6 +142,7 @@ export class Session {
   #environment(writer: BulkWriter): PartitionEnvironment {
     const { checkpoints, connection, hub, mapper, options, store, totals } = this.#run;
     const { limits = {}, mapping = {} } = options;
+    const { createdMs } = hub.state;
     const { checkpointIntervalMs = 5_000 } = limits;
     const newerPath = (mapping.newerField ?? 'deviceSequenceNumber').split('.');
     const writeNewer = newerOnlyWriter(writer, store.read, newerPath);
@@ -138,6 +156,8 @@ export class Session {
       withdraw: (fence) => writer.withdraw(fence),
       deadLetter: options.deadLetter,
       saveCheckpoint: async (partitionId, { sequenceNumber, offset }) => {
+        // Whoever reads the new hub already may have saved one that this would replace.
+        if (this.#change?.kind === 'replaced') return false;
         try {
           await checkpoints.updateCheckpoint({
             fullyQualifiedNamespace: connection.host,
@@ -146,7 +166,7 @@ export class Session {
             partitionId,
             sequenceNumber,
             offset,
-            hubCreatedMs: hub.createdMs,
+            hubCreatedMs: createdMs,
           });
           return true;
         } catch (error) {
@@ -210,20 +230,24 @@ export class Session {
       if (drain !== undefined && (await this.#isDrained(drain))) return 'drained';
       if (until === 'idle' && this.#isIdle()) return 'idle';
       this.#breakStalls();
+      this.#change = this.#hubChange();
+      // Not a failure: what was received cannot be had again, so it is stored first.
+      if (this.#change !== undefined) this.#end.abort();
       await clock.sleep(TICK_MS, this.#end.signal).catch(() => {});
     }
     return 'signal';
   }
 
   async #drainTargets(): Promise<ReadonlyMap<string, number>> {
-    const { checkpoints, connection, from, hub, options, reader } = this.#run;
+    const { checkpoints, connection, hub, options, reader } = this.#run;
     if (options.drainAfter !== undefined) await options.drainAfter;
-    const { partitions } = options.drainAfter === undefined ? hub : await reader.read();
+    const { partitions } = options.drainAfter === undefined ? hub.state : await reader.read();
     const { consumerGroup } = options.eventHubs;
-    return drainTargets(
-      partitions,
-      await checkpoints.listCheckpoints(connection.host, connection.eventHub, consumerGroup),
-      from,
+    const saved = await checkpoints.listCheckpoints(connection.host, connection.eventHub, consumerGroup);
+    return new Map(
+      partitions.flatMap((partition) => [
+        ...drainTargets([partition], saved, hub.startOf(partition.partitionId)),
+      ]),
     );
   }
 
@@ -251,7 +275,7 @@ export class Session {
    * last event whether there is more.
    */
   #isIdle(): boolean {
-    const { from, options, totals } = this.#run;
+    const { hub, options, totals } = this.#run;
     const { clock, limits = {} } = options;
     const partitions = [...this.#partitions.values()];
     const { state, askedAt } = this.#hub;
@@ -267,7 +291,7 @@ export class Session {
     if (askedAt >= this.#lastActivity)
       return state.partitions.every((end) => {
         const partition = this.#partitions.get(end.partitionId);
-        return partition === undefined || lagIn(end, partition, from) === 0;
+        return partition === undefined || lagIn(end, partition, hub.startOf(end.partitionId)) === 0;
       });
     if (clock.now() - this.#askedIdleAt >= ASK_AGAIN_MS) {
       this.#askedIdleAt = clock.now();
@@ -288,7 +312,7 @@ export class Session {
         if (partition === undefined || this.#processor?.status(end.partitionId) !== 'reading') return [];
         const received = partition.lastReceived ?? partition.startedAfter;
         // Where a start by time falls is known to the service only.
-        const isKnown = received !== undefined || this.#run.from.kind === 'earliest';
+        const isKnown = received !== undefined || this.#run.hub.startOf(end.partitionId).kind === 'earliest';
         const isBehind = isKnown && partition.unsettled === 0 && lagOf(end, received ?? -1) > 0;
         return [{ partitionId: end.partitionId, received, isBehind }];
       }),
@@ -299,7 +323,7 @@ export class Session {
   }
 
   async #reportProgress(writer: BulkWriter, processor: Processor): Promise<void> {
-    const { from, options, totals } = this.#run;
+    const { hub, options, totals } = this.#run;
     const { clock, onProgress, ownerId } = options;
     if (onProgress === undefined) return;
     for (;;) {
@@ -313,7 +337,7 @@ export class Session {
           isStale: this.#hub.isStale,
           partitions: this.#partitions,
           status: (partitionId) => processor.status(partitionId),
-          from,
+          startOf: hub.startOf,
           ownerId,
           nowMs: clock.epochMicros() / 1000,
         }),

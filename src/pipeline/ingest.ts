@@ -1,3 +1,4 @@
+import type { HubState } from '../eventhubs/backlog.ts';
 import { PipeError } from '../util/errors.ts';
 import { openRun } from './ingest-run.ts';
 import { Session } from './ingest-session.ts';
@@ -14,8 +15,10 @@ const RESTART_DELAY_MS = { first: 500, most: 10_000 } as const;
  * cannot be reached for longer than the writer retries, receiving starts again at the checkpoints, so that the order per
  * partition key holds.
  *
+ * A hub that is deleted and made again meanwhile is read from its first event, as are partitions that are added to it.
+ *
  * Throws PipeError E_UNREACHABLE, E_AUTH or E_NOT_FOUND when either service cannot be used at the start (E_UNREACHABLE after
- * `limits.connectMs`), E_AUTH or E_NOT_FOUND when Cosmos DB refuses writes later, E_CONFIG for an event that cannot be stored
+ * `limits.connectMs`), E_AUTH or E_NOT_FOUND when Cosmos DB refuses writes later or the hub is gone for a minute, E_CONFIG for an event that cannot be stored
  * without a dead letter.
  */
 export async function ingest(
@@ -25,6 +28,12 @@ export async function ingest(
   const run = await openRun(options, openStore);
   const { clock, signal, onProblem } = options;
   const startedAt = clock.now();
+  let replacedBy: HubState | undefined;
+  const session = async () => {
+    if (replacedBy !== undefined) await run.replaceHub(replacedBy);
+    replacedBy = undefined;
+    return new Session(run, startedAt).run();
+  };
   try {
     for (
       let delayMs: number = RESTART_DELAY_MS.first;
@@ -32,7 +41,11 @@ export async function ingest(
       delayMs = Math.min(delayMs * 2, RESTART_DELAY_MS.most)
     ) {
       const storedBefore = run.totals.stored;
-      const end = await new Session(run, startedAt).run().catch((error: Error) => error);
+      const end = await session().catch((error: Error) => error);
+      if (!(end instanceof Error) && end.ended === 'replaced') {
+        replacedBy = end.replacedBy;
+        continue;
+      }
       if (!(end instanceof Error)) return { ...run.totals, ...end, durationMs: clock.now() - startedAt };
       if (!(end instanceof PipeError) || end.code !== 'E_UNREACHABLE' || signal.aborted) throw end;
       if (run.totals.stored > storedBefore) delayMs = RESTART_DELAY_MS.first;

@@ -291,6 +291,57 @@ describe('ingest', () => {
     expect(problems).toEqual([expect.stringContaining('4 checkpoints are of an earlier event hub')]);
   });
 
+  it('goes on at the first event of a hub that is made anew while it runs', async () => {
+    const stop = new AbortController();
+    const checkpoints = await fileCheckpoints();
+    const { options, send, items, problems } = pipe({ checkpoints, signal: stop.signal });
+    const { until: _, ...endless } = options;
+    const { eventHub } = options.eventHubs;
+    await send(200);
+    const running = ingest({ ...endless, from: { kind: 'latest' }, restart: true });
+    await eventually(async () => {
+      await send(4, { first: 200 });
+      expect(await items()).not.toHaveLength(0);
+    });
+    const before = (await items()).length;
+    hubs.deleteHub(eventHub);
+    hubs.createHub({ name: eventHub, partitionCount: 4 });
+    // Fewer events than the old hub had: a reader at the old position would wait for as many again.
+    await send(40, { first: 1_000 });
+    await eventually(async () => expect(await items()).toHaveLength(before + 40));
+    stop.abort();
+    await running;
+    expect(problems.filter((line) => line.includes('made anew'))).toHaveLength(1);
+    const resumed = pipe();
+    const rest = { ...resumed.options, eventHubs: options.eventHubs, cosmos: options.cosmos, checkpoints };
+    expect((await ingest(rest)).received).toBe(0);
+  });
+
+  it('reads partitions that are added while it runs, from their first event', async () => {
+    const stop = new AbortController();
+    const seen: IngestProgress[] = [];
+    const { options, send, items } = pipe({
+      signal: stop.signal,
+      from: { kind: 'latest' },
+      onProgress: (progress) => seen.push(progress),
+    });
+    const { until: _, ...endless } = options;
+    const { eventHub } = options.eventHubs;
+    await send(40);
+    const running = ingest(endless);
+    await eventually(() =>
+      expect(seen.at(-1)?.partitions.map(({ owner }) => owner)).not.toContain(undefined),
+    );
+    hubs.growHub(eventHub, 6);
+    await send(60, { first: 1_000, partitions: 6 });
+    await eventually(async () => expect(await items()).toHaveLength(60));
+    await eventually(() =>
+      expect(seen.at(-1)?.partitions.map(({ lagEvents }) => lagEvents)).toEqual([0, 0, 0, 0, 0, 0]),
+    );
+    stop.abort();
+    expect((await running).partitions).toHaveLength(6);
+  });
+
   it('goes on at the checkpoints after an outage that the writer gave up on', {
     timeout: 40_000,
   }, async () => {

@@ -23,11 +23,12 @@ export interface Partition {
 export class Hub {
   readonly name: string;
   readonly createdMs: number;
-  readonly partitions: readonly Partition[];
+  readonly partitions: readonly Partition[] = [];
   /** By lower-cased name. */
   readonly consumerGroups: Map<string, string>;
   /** Ends a link when the hub is deleted. */
   readonly links = new Set<() => void>();
+  readonly #log: PartitionLogOptions;
   #turn = 0;
 
   constructor(options: {
@@ -41,17 +42,24 @@ export class Hub {
     this.createdMs = options.createdMs;
     const groups = ['$Default', ...options.consumerGroups];
     this.consumerGroups = new Map(groups.map((group) => [group.toLowerCase(), group]));
-    this.partitions = Array.from({ length: options.partitionCount }, (_, index) => {
+    this.#log = options.log;
+    this.grow(options.partitionCount);
+  }
+
+  /** Adds partitions up to this count; keys are spread over all of them from then on. */
+  grow(partitionCount: number): void {
+    const partitions = this.partitions as Partition[];
+    for (let index = partitions.length; index < partitionCount; index += 1) {
       const id = String(index);
-      const folder = options.log.folder === undefined ? {} : { folder: join(options.log.folder, id) };
-      return {
+      const folder = this.#log.folder === undefined ? {} : { folder: join(this.#log.folder, id) };
+      partitions.push({
         id,
-        log: new PartitionLog({ ...options.log, ...folder }),
+        log: new PartitionLog({ ...this.#log, ...folder }),
         // Ids are unique within a hub, whatever partition gave them out.
         producers: new Producers(index * 0x1_0000_0000 + 1),
         receivers: new Map(),
-      };
-    });
+      });
+    }
   }
 
   partition(id: string): Partition | undefined {

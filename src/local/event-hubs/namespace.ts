@@ -93,6 +93,20 @@ export class Namespace {
     this.#save(hub);
   }
 
+  /** Adds partitions to a hub. The service allows that in its Premium and Dedicated tiers, and never to take one away. */
+  grow(name: string, partitionCount: number): void {
+    const hub = this.#hubs.get(name.toLowerCase());
+    if (hub === undefined) throw new PipeError('E_NOT_FOUND', `there is no event hub ${name}`);
+    const count = hub.partitions.length;
+    if (!Number.isInteger(partitionCount) || partitionCount < count || partitionCount > MAX_PARTITIONS)
+      throw new PipeError(
+        'E_CONFIG',
+        `event hub ${name} has ${count} partitions and cannot have ${partitionCount}, ${count} to ${MAX_PARTITIONS} are possible`,
+      );
+    hub.grow(partitionCount);
+    this.#save(hub);
+  }
+
   delete(name: string): boolean {
     const hub = this.#hubs.get(name.toLowerCase());
     if (hub === undefined) return false;

@@ -73,6 +73,12 @@ export interface EventHubsService extends LocalService {
   readonly connectionString: string;
   /** @throws PipeError when it exists already, or a name or number is out of range. */
   createHub(hub: HubDefinition): void;
+  /**
+   * Adds partitions to a hub, up to this count, as the Premium and Dedicated tiers can.
+   *
+   * @throws PipeError when there is no such hub, or the count is less than it has.
+   */
+  growHub(name: string, partitionCount: number): void;
   /** Deletes the hub with its events, and detaches its links. False when there was none. */
   deleteHub(name: string): boolean;
   /** Stores an event without a connection, durably when it returns. @throws Error when there is no such hub. */

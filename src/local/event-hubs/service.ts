@@ -79,6 +79,7 @@ export async function startEventHubs(options: EventHubsOptions = {}): Promise<Ev
     createHub: (hub) => {
       broker.namespace.create(hub);
     },
+    growHub: (name, partitionCount) => broker.namespace.grow(name, partitionCount),
     deleteHub: (name) => broker.namespace.delete(name),
     append: (hub, event) => appendEvent(broker, hub, event),
     stats: () => statsOf(broker, connections.size),
