@@ -56,7 +56,7 @@ try {
 } finally {
   browser.kill();
   await once(browser, 'exit');
-  rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  rmSync(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
 }
 process.exitCode = problems === 0 ? 0 : 1;
 

@@ -65,7 +65,7 @@ export const command = defineCommand({
       terminal.note(`  saved ${path}`);
     }
     const summary = env['GITHUB_STEP_SUMMARY'];
-    if (summary) await appendFile(summary, renderComparisonMarkdown(comparison, names));
+    if (summary) await appendFile(summary, `${renderComparisonMarkdown(comparison, names)}\n`);
     if (env['GITHUB_ACTIONS'] === 'true' && !comparison.ok)
       terminal.note(`::error title=cosmos-pipe compare::${conclusionOf(comparison)}`);
     return comparison.ok ? ExitCode.Ok : ExitCode.ThresholdsCrossed;

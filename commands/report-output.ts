@@ -59,7 +59,7 @@ export async function publishReport(
     terminal.note(`  saved ${path}`);
   }
   const summary = env['GITHUB_STEP_SUMMARY'];
-  if (summary) await appendFile(summary, renderMarkdown(report));
+  if (summary) await appendFile(summary, `${renderMarkdown(report)}\n`);
   if (env['GITHUB_ACTIONS'] === 'true')
     for (const message of brokenPromises(report))
       terminal.note(`::error title=cosmos-pipe ${report.kind}::${message}`);

@@ -37,6 +37,7 @@ export function renderComparisonMarkdown(comparison: Comparison, names: SideName
         const [name = '', ...cells] = cellsOf(metric);
         return [`\`${name}\``, ...cells, markOf(metric, comparison, marks)];
       }),
+      [0, 5],
     ),
     comparison.knowsNoise ? '' : `<sub>${NO_NOISE}</sub>`,
   ];

@@ -20,6 +20,7 @@ export const COMPARED: readonly (readonly [metric: string, aggregation: string])
   ['duplicated_events', 'count'],
   ['out_of_order_events', 'count'],
   ['corrupted_events', 'count'],
+  ['late_events', 'count'],
   ['dropped_events', 'count'],
 ];
 

@@ -1,3 +1,4 @@
+import type { MetricUnit } from './metric-catalog.ts';
 import { metricsOf } from './metrics.ts';
 import type { RunReport } from './run-report.ts';
 
@@ -8,10 +9,15 @@ import type { RunReport } from './run-report.ts';
 export function renderActionBenchmark(report: RunReport, better: 'lower' | 'higher'): string {
   const entries = [...metricsOf(report)]
     .filter(([, metric]) => metric.better === better)
-    .flatMap(([name, { unit, values }]) =>
+    .flatMap(([name, { histogram, unit, values }]) =>
       Object.entries(values)
-        .filter(([aggregation]) => EXPORTED.has(aggregation))
-        .map(([aggregation, value]) => ({ name: `${name}:${aggregation}`, unit, value })),
+        // How many latencies there are says nothing about latency.
+        .filter(([aggregation]) => EXPORTED.has(aggregation) && !(aggregation === 'count' && histogram))
+        .map(([aggregation, value]) => ({
+          name: `${name}:${aggregation}`,
+          unit: unitOf(unit, aggregation),
+          value,
+        })),
     );
   return `${JSON.stringify(entries, null, 2)}\n`;
 }
@@ -32,12 +38,19 @@ export function renderOpenMetrics(report: RunReport): string {
   const lines: string[] = [];
   for (const [name, { unit, values }] of metricsOf(report)) {
     const metric = `cosmos_pipe_${name}`;
-    lines.push(`# TYPE ${metric} gauge`, `# HELP ${metric} ${unit}`);
+    const others = ['count', 'rate'].filter((aggregation) => aggregation in values);
+    const help = [unit, ...others.map((aggregation) => `${aggregation} in ${unitOf(unit, aggregation)}`)];
+    lines.push(`# TYPE ${metric} gauge`, `# HELP ${metric} ${[...new Set(help)].join(', ')}`);
     for (const [aggregation, value] of Object.entries(values)) {
       lines.push(`${metric}{aggregation="${aggregation}",run="${labelValue(report.run)}"} ${value}`);
     }
   }
   return `${lines.join('\n')}\n# EOF\n`;
+}
+
+/** A count is of events and a rate a share of one, whatever the metric is measured in. */
+function unitOf(unit: MetricUnit, aggregation: string): MetricUnit {
+  return aggregation === 'count' ? 'events' : aggregation === 'rate' ? 'share' : unit;
 }
 
 function labelValue(text: string): string {

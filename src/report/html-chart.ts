@@ -75,13 +75,13 @@ function drawLines(chart: Chart, frame: Frame): string {
     chart.x,
     points.map(([at]) => at),
     [MARGIN.left, width - MARGIN.right],
-    false,
+    undefined,
   );
   const y = scaleOf(
     chart.y,
     [...points.map(([, value]) => value), limit],
     [height - MARGIN.bottom, MARGIN.top],
-    true,
+    yTicks(frame),
   );
   const draw = linePath<readonly [number, number]>()
     .defined(([, value]) => !chart.y.log || value > 0)
@@ -115,19 +115,30 @@ function drawLines(chart: Chart, frame: Frame): string {
 
 type Scale = ReturnType<typeof scaleLinear<number, number>> | ReturnType<typeof scaleLog<number, number>>;
 
-function scaleOf(axis: Axis, values: readonly number[], range: [number, number], fromZero: boolean): Scale {
+/** A value axis begins at zero and ends at a tick when the number of its ticks is given. */
+function scaleOf(
+  axis: Axis,
+  values: readonly number[],
+  range: [number, number],
+  ticks: number | undefined,
+): Scale {
   const usable = axis.log ? values.filter((value) => value > 0) : values;
   const [least, most] = extentOf(usable);
   if (axis.log) return scaleLog([least || 1, most > least ? most : (least || 1) * 10], range);
   const scale = scaleLinear(
-    [fromZero ? Math.min(0, least) : least, most > least || most > 0 ? most : 1],
+    [ticks !== undefined ? Math.min(0, least) : least, most > least || most > 0 ? most : 1],
     range,
   );
-  return fromZero ? scale.nice() : scale;
+  return ticks === undefined ? scale : scale.nice(ticks);
 }
 
-function yAxis({ y: axis }: Chart, { width, ticks }: Frame, scale: Scale): string {
-  const chosen = axis.log ? decades(scale.domain() as [number, number]) : scale.ticks(Math.min(5, ticks));
+function yTicks({ ticks }: Frame): number {
+  return Math.min(5, ticks);
+}
+
+function yAxis({ y: axis }: Chart, frame: Frame, scale: Scale): string {
+  const { width } = frame;
+  const chosen = axis.log ? decades(scale.domain() as [number, number]) : scale.ticks(yTicks(frame));
   const lines = chosen.map((tick) => {
     const at = round(scale(tick));
     return `${element('line', { class: 'axis', x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at })}${element(
@@ -139,8 +150,16 @@ function yAxis({ y: axis }: Chart, { width, ticks }: Frame, scale: Scale): strin
   return `${lines.join('')}${element('text', { class: 'tick', x: 4, y: 11 }, escapeHtml(axis.label))}`;
 }
 
-function xAxis({ x: axis }: Chart, { width, height, ticks }: Frame, scale: Scale): string {
-  const base = height - MARGIN.bottom;
+function xAxis({ x }: Chart, { height, ticks, width }: Frame, scale: Scale): string {
+  return timeline(x, { base: height - MARGIN.bottom, ticks, width }, scale);
+}
+
+/** The axis below a drawing: its line at `base`, its ticks and its name. */
+export function timeline(
+  axis: Axis,
+  { base, ticks, width }: { readonly base: number; readonly ticks: number; readonly width: number },
+  scale: Scale,
+): string {
   const domain = scale.domain() as [number, number];
   const labels = (axis.ticks?.(domain, ticks) ?? scale.ticks(ticks)).map((tick) =>
     element(
@@ -151,7 +170,7 @@ function xAxis({ x: axis }: Chart, { width, height, ticks }: Frame, scale: Scale
   );
   return `${element('line', { class: 'axis', x1: MARGIN.left, x2: width - MARGIN.right, y1: base, y2: base })}${labels.join(
     '',
-  )}${element('text', { class: 'tick', x: width - MARGIN.right, y: height - 4, 'text-anchor': 'end' }, escapeHtml(axis.label))}`;
+  )}${element('text', { class: 'tick', x: width - MARGIN.right, y: base + 30, 'text-anchor': 'end' }, escapeHtml(axis.label))}`;
 }
 
 function limitLine({ name }: { readonly name: string }, { width }: Frame, at: number): string {
@@ -180,11 +199,19 @@ function legend({ lines, marks }: Chart): string {
   return `<ul class="legend">${items.join('')}</ul>`;
 }
 
-/** 1, 10, 100 ... within a domain; its ends when it holds fewer than two of them. */
+/** 1, 10, 100 ... within a domain, 1, 2, 5, 10 ... where that would be less than three ticks, its ends where it has none. */
 function decades([least, most]: readonly [number, number]): number[] {
-  const powers: number[] = [];
-  for (let power = 10 ** Math.ceil(Math.log10(least)); power <= most; power *= 10) powers.push(power);
-  return powers.length < 2 ? [least, most] : powers;
+  const first = Math.floor(Math.log10(least));
+  const powers = Array.from(
+    { length: Math.ceil(Math.log10(most)) - first + 1 },
+    (_, step) => 10 ** (first + step),
+  );
+  const within = (ticks: readonly number[]): number[] =>
+    ticks.filter((tick) => tick >= least && tick <= most);
+  const whole = within(powers);
+  if (whole.length > 2) return whole;
+  const finer = within(powers.flatMap((power) => [power, 2 * power, 5 * power]));
+  return finer.length < 2 ? [least, most] : finer;
 }
 
 function extentOf(values: readonly number[]): [number, number] {

@@ -33,16 +33,23 @@ export function dataTable(
   /** Columns of running text, which may be broken; the others are figures. */
   textColumns: readonly number[] = [],
 ): string {
-  const head = header.map((cell) => `<th scope="col">${escapeHtml(cell)}</th>`).join('');
+  const classOf = (cell: string, column: number): string => {
+    const classes = [
+      textColumns.includes(column) ? 'text' : '',
+      cell.startsWith('✗') ? 'bad' : cell.startsWith('✓') ? 'good' : '',
+    ].filter((name) => name !== '');
+    return classes.length === 0 ? '' : ` class="${classes.join(' ')}"`;
+  };
+  const head = header
+    .map((cell, column) => `<th scope="col"${classOf(cell, column)}>${escapeHtml(cell)}</th>`)
+    .join('');
   const body = rows
     .map(([name = '', ...cells]) => {
       const figures = cells
-        .map(
-          (cell, index) =>
-            `<td${textColumns.includes(index + 1) ? ' class="text"' : ''}>${escapeHtml(cell)}</td>`,
-        )
+        .map((cell, index) => `<td${classOf(cell, index + 1)}>${escapeHtml(cell)}</td>`)
         .join('');
-      return `<tr><th scope="row">${escapeHtml(name)}</th>${figures}</tr>`;
+      // A long expression of a threshold breaks where a person would break it.
+      return `<tr><th scope="row">${escapeHtml(name).replaceAll(':', ':<wbr>')}</th>${figures}</tr>`;
     })
     .join('\n');
   return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeHtml(caption)}"><table><caption>${escapeHtml(

@@ -1,8 +1,20 @@
+import { scaleLinear } from 'd3-scale';
 import { Histogram, type HistogramSummary } from '../metrics/histogram.ts';
+import { formatBytes } from '../util/bytes.ts';
 import { formatDurationMs } from '../util/duration.ts';
 import { backlogOf, type Timeline } from './backlog.ts';
+import { DRIFT_HEADER, driftRows } from './drift.ts';
 import { formatCount, formatFigure, formatShare } from './format.ts';
-import { type Axis, type ChartLine, drawing, FRAMES, lineChart, MARGIN, round } from './html-chart.ts';
+import {
+  type Axis,
+  type ChartLine,
+  drawing,
+  FRAMES,
+  lineChart,
+  MARGIN,
+  round,
+  timeline,
+} from './html-chart.ts';
 import { dataTable, element, escapeHtml } from './html-markup.ts';
 import { coarsen, perSecond, pointsOf, ruTimeline } from './html-series.ts';
 import { rangeCount, singleRange } from './ranges.ts';
@@ -158,6 +170,33 @@ export function ruSections({ ru }: RunReport): string {
   ].join('\n');
 }
 
+/** Memory of the measuring process, and what the ends of a long steady load differ by. */
+export function driftSection({ drift, process }: RunReport): string {
+  const rss = process?.rssSeries;
+  if (rss === undefined) return '';
+  const memory = coarsen({ intervalMs: rss.intervalMs, values: rss.bytes }, 'max');
+  const grew =
+    drift === undefined
+      ? ''
+      : `<p>${drift.growing.length > 0 ? '<span class="bad">✗</span> ' : ''}${escapeHtml(drift.sentence)}.</p>`;
+  const table =
+    drift === undefined
+      ? ''
+      : dataTable('Drift', [...DRIFT_HEADER.slice(0, -1), 'an hour'], driftRows(drift));
+  return section(
+    drift === undefined ? 'Memory' : 'Does anything grow?',
+    `${lineChart({
+      title: 'Memory of the measuring process',
+      description: `Resident; at most ${formatBytes(Math.max(...rss.bytes))}.`,
+      lines: [{ name: 'resident', points: pointsOf(memory), color: 3 }],
+      stepped: true,
+      x: TIME,
+      y: { label: 'MB', format: (bytes) => formatCount(bytes / 1e6) },
+    })}${grew}`,
+    `${table}${timeTable('Memory', ['resident'], [memory], formatBytes)}`,
+  );
+}
+
 /** What each stage adds to the median end-to-end latency, one bar after the other. */
 export function waterfallSection(report: RunReport): string {
   const measured = report.stages.filter(({ latency }) => latency.count > 0);
@@ -224,7 +263,7 @@ function heatSection(ru: RuReport): string {
     hottest === undefined
       ? ''
       : `The hottest range, ${hottest.id}, took ${share(hottest.range.requestCharge)}; ${share(total / rangeCount(ru))} would be fair.`;
-  const drawings = FRAMES.map(({ name, width }) => {
+  const drawings = FRAMES.map(({ name, ticks, width }) => {
     const rowHeight = Math.max(6, Math.min(22, 240 / busiest.length));
     const columns = Math.max(1, ...busiest.map(({ line }) => line.values.length));
     const step = (width - MARGIN.left - MARGIN.right) / columns;
@@ -254,11 +293,14 @@ function heatSection(ru: RuReport): string {
             }),
       ),
     ]);
+    const base = Math.ceil(busiest.length * rowHeight);
+    const intervalMs = busiest[0]?.line.intervalMs ?? ru.intervalMs;
+    const time = scaleLinear([0, (columns * intervalMs) / 1000], [MARGIN.left, width - MARGIN.right]);
     return drawing(
-      { name, width, height: Math.ceil(busiest.length * rowHeight) + 4 },
+      { name, width, height: base + MARGIN.bottom },
       title,
       description,
-      cells.join(''),
+      `${cells.join('')}${timeline(TIME, { base, ticks, width }, time)}`,
     );
   });
   return section(
@@ -337,9 +379,9 @@ function timeTicks([, most]: readonly [number, number], count: number): number[]
   return Array.from({ length: Math.floor(most / step) + 1 }, (_, tick) => tick * step);
 }
 
-/** `45s`, `12:30`, `6:00h`. */
+/** `45s`, `1:30`, `6:00h`. */
 function formatSeconds(seconds: number): string {
-  if (seconds < 120) return `${Math.round(seconds * 10) / 10}s`;
+  if (seconds < 60) return `${Math.round(seconds * 10) / 10}s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 120) return `${minutes}:${String(Math.round(seconds % 60)).padStart(2, '0')}`;
   return `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}h`;

@@ -45,8 +45,8 @@ ul.legend svg { display: inline-block; width: 24px; height: 8px; margin-right: 5
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 0.87rem; }
 caption { text-align: left; color: var(--muted); padding: 2px 0; }
 th, td { text-align: right; padding: 2px 8px; border-bottom: 1px solid var(--rule); white-space: nowrap; }
-th:first-child { text-align: left; font-weight: 500; white-space: normal; overflow-wrap: anywhere; min-width: 7.5em; }
-td.text { white-space: normal; min-width: 9em; }
+th:first-child { text-align: left; font-weight: 500; white-space: normal; overflow-wrap: break-word; min-width: 6em; }
+td.text, th.text { text-align: left; white-space: normal; min-width: 6em; }
 details { margin-top: 6px; } summary { cursor: pointer; color: var(--muted); font-size: 0.85rem; }
 pre { overflow-x: auto; font-size: 0.8rem; margin: 4px 0; }
 @media print { body { font-size: 11px; } section { break-inside: avoid; } .grid { display: block; } }

@@ -2,7 +2,13 @@ import { formatDurationMs } from '../util/duration.ts';
 import { backlogSummary, drainText } from './backlog.ts';
 import { formatCount, formatFigure, formatShare } from './format.ts';
 import { dataTable, escapeHtml } from './html-markup.ts';
-import { latencySections, ruSections, throughputSection, waterfallSection } from './html-sections.ts';
+import {
+  driftSection,
+  latencySections,
+  ruSections,
+  throughputSection,
+  waterfallSection,
+} from './html-sections.ts';
 import { STYLE } from './html-style.ts';
 import type { RunReport } from './run-report.ts';
 import { ANOMALY_LABELS, anomalyLine, anomalySummary, thresholdActual } from './text.ts';
@@ -17,6 +23,7 @@ export function renderHtml(report: RunReport): string {
     latencySections(report),
     ruSections(report),
     waterfallSection(report),
+    driftSection(report),
     cost(report),
   ].join('\n');
   return `<!doctype html>
@@ -61,7 +68,12 @@ function header(report: RunReport): string {
       : badge(verdict.ok, verdict.ok ? 'every event once and in order' : anomalySummary(verdict)),
     report.thresholds.length === 0
       ? ''
-      : badge(crossed === 0, crossed === 0 ? 'all thresholds met' : `${crossed} thresholds crossed`),
+      : badge(
+          crossed === 0,
+          crossed === 0
+            ? 'all thresholds met'
+            : `${crossed} ${crossed === 1 ? 'threshold' : 'thresholds'} crossed`,
+        ),
   ].join('')}</p>
 ${doubts === '' ? '' : `<ul>${doubts}</ul>`}
 <p class="muted">${environment.cpuCount} x ${escapeHtml(environment.cpuModel)}, ${escapeHtml(environment.platform)}, Node ${escapeHtml(environment.node)}${
@@ -203,6 +215,8 @@ function parameters({ config }: RunReport): string {
 /** `0.26 USD`; small amounts keep two digits that mean something. */
 function formatMoney(amount: number, currency: string): string {
   const digits =
-    amount !== 0 && amount < 0.1 ? { maximumSignificantDigits: 2 } : { maximumFractionDigits: 2 };
+    amount !== 0 && amount < 0.1
+      ? { maximumSignificantDigits: 2 }
+      : { minimumFractionDigits: 2, maximumFractionDigits: 2 };
   return `${amount.toLocaleString('en-US', digits)} ${currency}`;
 }

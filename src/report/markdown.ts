@@ -27,6 +27,7 @@ export function renderMarkdown(report: RunReport): string {
             `\`${threshold.expression}\``,
             thresholdActual(report, threshold),
           ]),
+          [0, 1],
         ),
     stageTable(report),
     ru === undefined
@@ -69,9 +70,14 @@ function stageTable({ stages, endToEnd }: RunReport): string {
   );
 }
 
-export function markdownTable(header: readonly string[], rows: readonly (readonly string[])[]): string {
+/** A table; columns of text are aligned left, the others are figures and aligned right. */
+export function markdownTable(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  left: readonly number[] = [0],
+): string {
   const line = (cells: readonly string[]): string => `| ${cells.map(escapeCell).join(' | ')} |`;
-  const rule = `| ${header.map((_, column) => (column === 0 ? '---' : '---:')).join(' | ')} |`;
+  const rule = `| ${header.map((_, column) => (left.includes(column) ? '---' : '---:')).join(' | ')} |`;
   return [line(header), rule, ...rows.map(line)].join('\n');
 }
 

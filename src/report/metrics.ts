@@ -12,8 +12,8 @@ export interface Metric {
   /** A metric with a distribution answers any percentile; the others only the aggregations listed. */
   readonly histogram?: HistogramSummary;
   readonly values: Readonly<Record<string, number>>;
-  /** Which direction is a regression. */
-  readonly better: 'lower' | 'higher';
+  /** The other direction is a regression; `neither` for what only describes a run. */
+  readonly better: 'lower' | 'higher' | 'neither';
 }
 
 /** What metrics are taken from: a report, or the figures of a run that has not ended. */
@@ -172,10 +172,10 @@ function addStage(metrics: Map<string, Metric>, stage: StageSummary): void {
   metrics.set(`${name}_offered_rate`, {
     unit: 'events/s',
     values: { avg: stage.offeredPerSecond },
-    better: 'higher',
+    better: 'neither',
   });
-  metrics.set(`${name}_events`, { unit: 'events', values: { count: stage.done }, better: 'higher' });
-  metrics.set(`${name}_bytes`, { unit: 'bytes', values: { sum: stage.sizeBytes }, better: 'higher' });
+  metrics.set(`${name}_events`, { unit: 'events', values: { count: stage.done }, better: 'neither' });
+  metrics.set(`${name}_bytes`, { unit: 'bytes', values: { sum: stage.sizeBytes }, better: 'neither' });
   metrics.set(`${name}_in_flight`, { unit: 'events', values: { max: stage.inFlightMax }, better: 'lower' });
   metrics.set(`${name}_errors`, counter(stage.failed, attempted));
   metrics.set(`${name}_throttled`, counter(stage.throttled, attempted + stage.throttled));

@@ -16,8 +16,14 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+interface Pretended {
+  readonly ingestLatencyMs: number;
+  /** Of `bench`; several are those of the rounds. */
+  readonly codes?: readonly number[];
+}
+
 /** A checkout whose `bench` takes no time: it hands out a report that is there already; the rest is the built CLI. */
-function checkout(name: string, ingestLatencyMs: number): string {
+function checkout(name: string, { ingestLatencyMs, codes = [0] }: Pretended): string {
   const bin = join(folder, name, 'node_modules/.bin');
   mkdirSync(bin, { recursive: true });
   const stages = [sampleStage('produce'), sampleStage('ingest', { latencyMs: ingestLatencyMs })];
@@ -27,9 +33,13 @@ function checkout(name: string, ingestLatencyMs: number): string {
   writeFileSync(
     join(bin, 'cosmos-pipe'),
     `#!/bin/sh
+here=$(cd "$(dirname "$0")" && pwd)
 if [ "$1" != bench ]; then exec '${process.execPath}' '${CLI_ENTRY}' "$@"; fi
+echo "$@ in $(basename "$PWD"), summary '$GITHUB_STEP_SUMMARY'" >> "$here/calls"
+round=$(wc -l < "$here/calls")
 while [ "$1" != --output ]; do shift; done
-cp "$(dirname "$0")/report.json" "$2"
+cp "$here/report.json" "$2"
+exit $(echo '${codes.join(' ')}' | cut -d ' ' -f "$(( (round - 1) % ${codes.length} + 1 ))")
 `,
   );
   chmodSync(join(bin, 'cosmos-pipe'), 0o755);
@@ -47,18 +57,16 @@ function installed(name: string): string {
 }
 
 function compare(base: string, head: string, settings: NodeJS.ProcessEnv) {
-  const reports = mkdtempSync(join(folder, 'reports-'));
+  const reports = mkdtempSync(join(folder, 'reports of '));
   const { status, stdout, stderr } = spawnSync('sh', [SCRIPT, base, head, reports], {
     encoding: 'utf8',
     env: { PATH: process.env['PATH'], ...settings },
   });
-  const files = readdirSync(reports);
-  expect({ files, stderr }).toMatchObject({ files: expect.arrayContaining(['head.html', 'head.xml']) });
-  return { status, stdout, files };
+  return { status, stdout, stderr, files: readdirSync(reports) };
 }
 
 it('measures two checkouts on the embedded stack, and passes what is as fast', { timeout: 60_000 }, () => {
-  const { status, stdout, files } = compare(installed('one'), installed('other'), {
+  const { status, stdout, stderr, files } = compare(installed('one'), installed('other'), {
     ROUNDS: '1',
     RATE: '300/s',
     DURATION: '500ms',
@@ -66,15 +74,60 @@ it('measures two checkouts on the embedded stack, and passes what is as fast', {
     // What is tried is the script: half a second on a busy machine says nothing about speed.
     MAX_REGRESSION: '100000%',
   });
+  expect({ status, stderr }).toMatchObject({ status: 0 });
   expect(stdout).toContain('e2e_latency:p(99)');
-  expect(files).toEqual(expect.arrayContaining(['base-1.json', 'head-1.json']));
-  expect(status).toBe(0);
+  expect(files).toEqual(
+    expect.arrayContaining(['base-1.json', 'head-1.json', 'head.html', 'head.xml', 'compare.md']),
+  );
 });
 
 it('fails a pull request that is slower', () => {
-  const { status, files } = compare(checkout('base', 40), checkout('slower', 90), { ROUNDS: '2' });
-  expect(files).toContain('base-2.json');
+  const summary = join(folder, 'summary.md');
+  const head = checkout('slower', { ingestLatencyMs: 90 });
+  const { status, files } = compare(checkout('base', { ingestLatencyMs: 40 }), head, {
+    ROUNDS: '2',
+    THRESHOLD: 'lost_events:count==0 e2e_latency:p(99)<1m',
+    GITHUB_STEP_SUMMARY: summary,
+  });
   expect(status).toBe(99);
+  expect(files).toEqual(expect.arrayContaining(['base-2.json', 'head.html', 'head.xml']));
+  // The comparison and one report of the head, not one of each round.
+  expect(readFileSync(summary, 'utf8').match(/^## .*/gm)).toEqual([
+    expect.stringMatching(/^## cosmos-pipe compare: ❌ \d+ of \d+ figures are worse by more than 20.0%$/),
+    '## cosmos-pipe bench: 10,000 events at 1,000 events/s',
+  ]);
+  const calls = (checked: string): string => readFileSync(join(checked, 'node_modules/.bin/calls'), 'utf8');
+  expect(calls(head)).toMatch(
+    /--threshold lost_events:count==0 --threshold e2e_latency:p\(99\)<1m .* in slower, summary ''/,
+  );
+  expect(calls(join(folder, 'base'))).not.toContain('--threshold');
+});
+
+it('fails a pull request that loses events, whichever round it was, and shows that round', () => {
+  const base = checkout('sound', { ingestLatencyMs: 40 });
+  const head = checkout('lossy', { ingestLatencyMs: 90, codes: [0, 99, 4] });
+  expect(compare(base, head, {}).status).toBe(4);
+  expect(readdirSync(join(head, 'node_modules/.bin'))).toContain('calls');
+});
+
+it('does not hold against a pull request what is wrong with its base, nor that there is none', () => {
+  const broken = checkout('broken', { ingestLatencyMs: 40, codes: [4] });
+  const good = checkout('good', { ingestLatencyMs: 40 });
+  expect(compare(broken, good, { ROUNDS: '1' }).status).toBe(0);
+  mkdirSync(join(folder, 'empty'));
+  const first = compare(join(folder, 'empty'), good, { ROUNDS: '1' });
+  expect(first).toMatchObject({
+    status: 0,
+    stderr: expect.stringContaining('the base has no cosmos-pipe: there is nothing to compare the head with'),
+  });
+  expect(first.files).not.toContain('compare.md');
+});
+
+it('ends with the code of a run that could not be', () => {
+  const base = checkout('usable', { ingestLatencyMs: 40 });
+  const { status, files } = compare(base, checkout('misused', { ingestLatencyMs: 40, codes: [2] }), {});
+  expect(status).toBe(2);
+  expect(files).not.toContain('head.html');
 });
 
 it('is called by the workflow with the arguments that it takes', () => {

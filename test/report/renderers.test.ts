@@ -64,7 +64,7 @@ it('renders Markdown', () => {
     ❌ **lost 1, duplicated 0, out of order 0** of 10,000 events
 
     |  | Threshold | Measured |
-    | --- | ---: | ---: |
+    | --- | --- | ---: |
     | ✅ | \`e2e_latency:p(99)<250ms\` | 119ms |
     | ❌ | \`lost_events:count==0\` | 1 |
 
