@@ -3,6 +3,7 @@ import {
   cosmosOptions,
   eventHubsOptions,
   opt,
+  parseWhole,
   redisOptions,
   seedOption,
   yesOption,
@@ -10,6 +11,7 @@ import {
 import { parseRuBudget } from '../src/cosmos/writer/ru-budget.ts';
 import { parseFault } from '../src/local/faults/grammar.ts';
 import { formatCount } from '../src/report/format.ts';
+import { MAX_KEYS } from '../src/workload/limits.ts';
 import { SCENARIOS } from '../src/workload/scenarios.ts';
 import { pricesOption } from './prices-option.ts';
 import { reportOptions } from './report-output.ts';
@@ -38,23 +40,27 @@ export const benchOptions = {
     repeatable: true,
     ...scenario,
   }),
-  rate: opt.ratePerSecond({
+  rate: opt.positiveRatePerSecond({
     flags: '-r, --rate <n/unit>',
     description: `arrivals of an open model: they do not wait for the pipeline (default: ${DEFAULT_RATE}/s)`,
     ...load,
   }),
-  events: opt.integer({
+  events: opt.count({
     flags: '-n, --events <n>',
     description: `events to send (default: ${formatCount(DEFAULT_EVENTS)}, or what --duration gives)`,
     ...load,
   }),
-  duration: opt.durationMs({ flags: '-d, --duration <duration>', description: 'how long to send', ...load }),
+  duration: opt.positiveDurationMs({
+    flags: '-d, --duration <duration>',
+    description: 'how long to send',
+    ...load,
+  }),
   stages: opt.text({
     flags: '--stages <list>',
     description: 'linear ramps instead of --rate: 30s:1000/s,2m:5000/s,30s:0/s',
     ...load,
   }),
-  keys: opt.integer({
+  keys: opt.custom((text) => parseWhole(text, 1, MAX_KEYS), {
     flags: '--keys <n>',
     description: 'number of partition keys (devices) (default: 1,000)',
     ...load,
@@ -75,7 +81,7 @@ export const benchOptions = {
     description: 'carry the load this long before measuring, 0s for not at all (default: 3s)',
     ...load,
   }),
-  producerWorkers: opt.integer({
+  producerWorkers: opt.threads({
     flags: '--workers <n>',
     description: 'threads that produce',
     fallback: '1',

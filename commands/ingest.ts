@@ -201,7 +201,7 @@ const options = {
     fallback: 'text',
     ...operation,
   }),
-  workers: opt.integer({
+  workers: opt.threads({
     flags: '--workers <n>',
     description: 'worker threads that share the partitions',
     fallback: '1',

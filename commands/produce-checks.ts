@@ -7,11 +7,14 @@ import type { produceOptions } from './produce-options.ts';
 
 type Values = OptionValues<typeof produceOptions>;
 
+/** `--key-prefix` of option `keyPrefix`. */
+export function flagOf(name: string): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
 /** Refuses flags that would contradict each other or say nothing. Throws E_USAGE with what to change. */
 export function checkFlags(values: Values): void {
   const given = (name: keyof Values): boolean => values[name] !== undefined && values[name] !== false;
-  const flagOf = (name: string): string =>
-    `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
   const schedules = (['shape', 'stages', 'rate'] as const).filter(given);
   if (given('shape') && schedules.length > 1)
     throw usageError(

@@ -1,7 +1,8 @@
-import { eventHubsOptions, opt, yesOption } from '../src/cli/options.ts';
+import { eventHubsOptions, opt, parseWhole, yesOption } from '../src/cli/options.ts';
 import { parseDurationMs } from '../src/util/duration.ts';
 import { parseShare } from '../src/util/share.ts';
 import { parseKeyDistribution } from '../src/workload/keys.ts';
+import { MAX_KEYS, MAX_SEED } from '../src/workload/limits.ts';
 import { parseShape, parseStages } from '../src/workload/shape.ts';
 import { parseSize } from '../src/workload/size.ts';
 
@@ -22,16 +23,13 @@ function parsePart(text: string): { readonly index: number; readonly count: numb
   return { index, count };
 }
 
-/** A number of things of which there must be one. */
-function parseCount(text: string): number {
-  const count = Number(text.replaceAll(/[,_]/g, '') || Number.NaN);
-  if (!Number.isSafeInteger(count) || count < 1)
-    throw new RangeError(`expected a whole number from 1, got "${text}"`);
-  return count;
-}
-
 function parseIntervals(text: string): readonly string[] {
-  return text.split(',').map((part) => `${parseDurationMs(part.trim())}ms`);
+  return text.split(',').map((part) => {
+    const intervalMs = parseDurationMs(part.trim());
+    if (intervalMs === 0)
+      throw new RangeError(`expected more than 0s between two events of a key, got "${text}"`);
+    return `${intervalMs}ms`;
+  });
 }
 
 function parseRunId(text: string): string {
@@ -71,8 +69,12 @@ export const produceOptions = {
     description: 'arrival rate, kept whatever the service answers: 500/s, 30000/m (default: 1000/s)',
     ...load,
   }),
-  duration: opt.durationMs({ flags: '-d, --duration <time>', description: 'how long: 30s, 1m30s', ...load }),
-  events: opt.integer({ flags: '-n, --events <n>', description: 'stop after this many events', ...load }),
+  duration: opt.positiveDurationMs({
+    flags: '-d, --duration <time>',
+    description: 'how long: 30s, 1m30s',
+    ...load,
+  }),
+  events: opt.count({ flags: '-n, --events <n>', description: 'stop after this many events', ...load }),
   stages: opt.custom(checked(parseStages), {
     flags: '--stages <list>',
     description:
@@ -89,17 +91,17 @@ export const produceOptions = {
     description: 'even, or poisson for random arrivals at the same rate',
     ...load,
   }),
-  concurrency: opt.custom(parseCount, {
+  concurrency: opt.count({
     flags: '-c, --concurrency <n>',
     description: 'batches in flight; without --rate as fast as they are accepted (closed model)',
     ...load,
   }),
-  seed: opt.integer({
+  seed: opt.custom((text) => parseWhole(text, 0, MAX_SEED), {
     flags: '--seed <n>',
     description: 'seed of everything random; same seed and --run-id, same events (default: 1)',
     ...load,
   }),
-  keys: opt.custom(parseCount, {
+  keys: opt.custom((text) => parseWhole(text, 1, MAX_KEYS), {
     flags: '--keys <n>',
     description: 'number of keys (default: 1000)',
     ...keys,
@@ -207,7 +209,7 @@ export const produceOptions = {
     fallback: '1MiB',
     ...sending,
   }),
-  batchSize: opt.custom(parseCount, {
+  batchSize: opt.count({
     flags: '--batch-size <n>',
     description: 'most events of a batch',
     fallback: '2000',
@@ -241,7 +243,7 @@ export const produceOptions = {
     description: 'let the service recognise batches that are sent again',
     ...sending,
   }),
-  workers: opt.custom(parseCount, {
+  workers: opt.threads({
     flags: '--workers <n>',
     description: 'threads that share the partitions',
     fallback: '1',

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { CommandContext, OptionValues } from '../src/cli/command.ts';
 import { confirm } from '../src/cli/confirm.ts';
 import { startLiveView } from '../src/cli/live.ts';
+import { isRecord } from '../src/config/pipeline-file.ts';
 import { createStageRecorder } from '../src/metrics/stage-recorder.ts';
 import { openLedgerFile } from '../src/pipeline/ledger-file.ts';
 import { produce, type RecordSource, type Routing } from '../src/pipeline/produce.ts';
@@ -14,7 +15,7 @@ import { readRecords } from '../src/workload/records.ts';
 import { importSimulatorConfig } from '../src/workload/simulator-config.ts';
 import { parseWorkload, type Workload, type WorkloadInput } from '../src/workload/spec.ts';
 import { openStream, shapeOf } from '../src/workload/stream.ts';
-import { checkFaults, checkFlags, checkReadable, checkStart } from './produce-checks.ts';
+import { checkFaults, checkFlags, checkReadable, checkStart, flagOf } from './produce-checks.ts';
 import type { produceOptions } from './produce-options.ts';
 import {
   CURVE_COLUMNS,
@@ -179,12 +180,17 @@ async function workloadInput(values: Values, context: CommandContext): Promise<W
           ? undefined
           : [{ template: await readJson(resolve(context.cwd, values.template)) }],
     }),
-    keys: { ...base.keys, ...keys },
-    faults: { ...base.faults, ...faults },
-    properties: { ...base.properties, ...Object.fromEntries(values.property) },
+    keys: over(base.keys, keys),
+    faults: over(base.faults, faults),
+    properties: over(base.properties, Object.fromEntries(values.property)),
   } as WorkloadInput;
   const hasSchedule = Object.keys(scheduled).length > 0 || merged.keys?.intervals || values.replay;
   return hasSchedule || values.concurrency ? merged : { ...merged, rate: DEFAULT_RATE };
+}
+
+/** Entries of flags over those of the file; what is no mapping there is left for the schema to refuse. */
+function over(base: unknown, flags: Readonly<Record<string, unknown>>): unknown {
+  return base === undefined || isRecord(base) ? { ...base, ...flags } : base;
 }
 
 function checkedWorkload(input: WorkloadInput, values: Values): Workload {
@@ -192,8 +198,14 @@ function checkedWorkload(input: WorkloadInput, values: Values): Workload {
     return parseWorkload(input);
   } catch (error) {
     // Whoever wrote a flag did not write the file's member of the same name.
-    const message = (error as Error).message.replace(/^workload\.(\w+)/, (member, name: string) =>
-      Object.hasOwn(values, name) && values[name as keyof Values] !== undefined ? `--${name}` : member,
+    const message = (error as Error).message.replace(
+      /^workload\.(keys\.prefix|\w+)/,
+      (member, entry: string) => {
+        const name = entry === 'keys.prefix' ? 'keyPrefix' : entry;
+        return Object.hasOwn(values, name) && values[name as keyof Values] !== undefined
+          ? flagOf(name)
+          : member;
+      },
     );
     throw usageError(message);
   }

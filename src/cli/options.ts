@@ -3,11 +3,23 @@ import { parseDurationMs, parseRatePerSecond } from '../util/duration.ts';
 import { Secret } from '../util/secret.ts';
 import type { OptionSpec } from './command.ts';
 
+/** Each has a connection and a heap of its own. */
+const MAX_THREADS = 256;
+
 type Rest<T> = Omit<OptionSpec<T>, 'parse'>;
 
 /** Declares an option of one value type; `S` keeps the literal, so that `fallback` shows in the type of the value. */
 function kind<T>(parse: (value: string) => T) {
   return <const S extends Rest<T>>(spec: S): S & OptionSpec<T> => ({ ...spec, parse });
+}
+
+/** Throws a RangeError unless `text` is a whole number from `min` to `max`; digits may be grouped with , or _. */
+export function parseWhole(text: string, min: number, max = Number.MAX_SAFE_INTEGER): number {
+  const number = Number(text.replaceAll(/[,_]/g, '') || Number.NaN);
+  if (Number.isSafeInteger(number) && number >= min && number <= max) return number;
+  const range =
+    max === Number.MAX_SAFE_INTEGER ? `from ${min}` : `from ${min} to ${max.toLocaleString('en-US')}`;
+  throw new RangeError(`expected a whole number ${range}, got "${text}"`);
 }
 
 export const opt = {
@@ -32,6 +44,19 @@ export const opt = {
     if (!Number.isSafeInteger(number) || number < 0)
       throw new RangeError(`expected a whole number, got "${value}"`);
     return number;
+  }),
+  /** A number of things of which there must be one. */
+  count: kind<number>((value) => parseWhole(value, 1)),
+  threads: kind<number>((value) => parseWhole(value, 1, MAX_THREADS)),
+  positiveDurationMs: kind<number>((value) => {
+    const ms = parseDurationMs(value);
+    if (ms === 0) throw new RangeError(`expected more than 0s, got "${value}"`);
+    return ms;
+  }),
+  positiveRatePerSecond: kind<number>((value) => {
+    const perSecond = parseRatePerSecond(value);
+    if (perSecond === 0) throw new RangeError(`expected more than 0/s, got "${value}"`);
+    return perSecond;
   }),
   /** 0 takes a free one. */
   port: kind<number>((value) => {

@@ -15,7 +15,9 @@ export function parseBytes(text: string): number {
   const unit = UNIT_BYTES[(match?.[2] || 'b').toLowerCase()];
   if (match === null || unit === undefined)
     throw new RangeError(`invalid size "${text}", expected for example 256B, 1KB or 1MiB`);
-  return Math.round(Number(match[1]) * unit);
+  const bytes = Math.round(Number(match[1]) * unit);
+  if (!Number.isSafeInteger(bytes)) throw new RangeError(`invalid size "${text}", expected at most 9000TB`);
+  return bytes;
 }
 
 /** Decimal, as Azure bills: `38.4 MB`. */

@@ -10,10 +10,17 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
+/** A timer of Node for more than this is over at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => performance.now(),
   epochMicros: () => Math.round((performance.timeOrigin + performance.now()) * 1000),
   async sleep(ms, signal) {
-    await delay(ms, undefined, signal ? { signal } : {});
+    const options = signal ? { signal } : {};
+    let leftMs = ms;
+    for (; leftMs > LONGEST_TIMER_MS; leftMs -= LONGEST_TIMER_MS)
+      await delay(LONGEST_TIMER_MS, undefined, options);
+    await delay(leftMs, undefined, options);
   },
 };

@@ -1,19 +1,28 @@
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
+const MAX_DAYS = 36_500;
+const MAX_PER_SECOND = 1e9;
+
 /** Parses `30s`, `1m30s`, `250ms`, `7d` into milliseconds. Throws a RangeError that shows the expected form. */
 export function parseDurationMs(text: string): number {
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)];
   if (parts.length === 0 || parts.map((part) => part[0]).join('') !== text) {
     throw new RangeError(`invalid duration "${text}", expected for example 30s, 5m or 1m30s`);
   }
-  return parts.reduce((sum, part) => sum + Number(part[1]) * UNIT_MS[part[2] as keyof typeof UNIT_MS], 0);
+  const ms = parts.reduce((sum, part) => sum + Number(part[1]) * UNIT_MS[part[2] as keyof typeof UNIT_MS], 0);
+  if (ms > MAX_DAYS * UNIT_MS.d)
+    throw new RangeError(`invalid duration "${text}", expected at most ${MAX_DAYS}d`);
+  return ms;
 }
 
 /** Parses `500/s`, `30000/m`, or a bare number, into events per second. */
 export function parseRatePerSecond(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(?:\/(s|m|h))?$/.exec(text.replaceAll(/[,_]/g, ''));
   if (match === null) throw new RangeError(`invalid rate "${text}", expected for example 500/s or 30000/m`);
-  return (Number(match[1]) * 1_000) / UNIT_MS[(match[2] ?? 's') as 's' | 'm' | 'h'];
+  const perSecond = (Number(match[1]) * 1_000) / UNIT_MS[(match[2] ?? 's') as 's' | 'm' | 'h'];
+  if (perSecond > MAX_PER_SECOND)
+    throw new RangeError(`invalid rate "${text}", expected at most ${MAX_PER_SECOND}/s`);
+  return perSecond;
 }
 
 /** `950us`, `2.1ms`, `47ms`, `1.3s`, `2m05s`: never more digits than are true. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { parseDurationMs, parseRatePerSecond } from '../util/duration.ts';
+import { schemaProblem } from './schema-problem.ts';
 import type { WorkloadInput } from './spec.ts';
 
 const text = (check: (text: string) => unknown) =>
@@ -70,8 +71,7 @@ export interface Scenario {
 export function parseScenario(name: string, input: unknown): Scenario {
   const parsed = scenarioSchema.safeParse(input ?? {});
   if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    throw new RangeError(`${['scenarios', name, ...(issue?.path ?? [])].join('.')}: ${issue?.message}`);
+    throw new RangeError(schemaProblem(parsed.error, input, 'scenarios', name));
   }
   const { description, phases, workload, throughput, indexing, cache, warmup, thresholds, verify } =
     parsed.data;

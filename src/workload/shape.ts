@@ -60,7 +60,8 @@ export function spike(basePerSecond: number, peakPerSecond: number, atMs: number
   return function* spiked() {
     if (atMs > 0) yield segment(atMs, basePerSecond, basePerSecond);
     yield segment(widthMs, peakPerSecond, peakPerSecond);
-    yield* constant(basePerSecond)();
+    // Silence for ever is the end.
+    if (basePerSecond > 0) yield* constant(basePerSecond)();
   };
 }
 
@@ -140,9 +141,24 @@ export function parseShape(text: string): Shape {
     throw new RangeError(`invalid shape "${text}", ${SHAPE_EXAMPLES}`);
   const shapes = calls.map(([, name, args, forMs]) => {
     const shape = parseCall(name as string, (args as string).trim());
-    return forMs === undefined ? shape : limitTo(shape, parseDurationMs(forMs));
+    if (forMs !== undefined) return limitTo(shape, parseDurationMs(forMs));
+    if (ENDLESS.includes(name as string) && isSilent(shape))
+      throw new RangeError(`${name}(${args}) sends nothing for ever; for a pause: ${name}(${args}) for 30s`);
+    return shape;
   });
   return shapes.length === 1 ? (shapes[0] as Shape) : sequence(shapes);
+}
+
+const ENDLESS = ['constant', 'sine', 'sawtooth', 'bursts'];
+
+/** Whether a repeating shape has no arrival in its first period, and so never. */
+function isSilent(shape: Shape): boolean {
+  let lines = 0;
+  for (const { fromPerSecond, toPerSecond } of shape()) {
+    if (fromPerSecond > 0 || toPerSecond > 0) return false;
+    if (++lines === LINES_PER_PERIOD) break;
+  }
+  return true;
 }
 
 function parseCall(name: string, args: string): Shape {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { schemaProblem } from './schema-problem.ts';
 import { parseSimulatorPayloads } from './simulator-payloads.ts';
 import type { WorkloadInput } from './spec.ts';
 import type { Variable } from './variables.ts';
@@ -51,10 +52,7 @@ const DEFAULT_TEMPLATE = '{ "deviceId": "$.DeviceId", "time": "$.Time", "counter
  */
 export function importSimulatorConfig(config: Readonly<Record<string, unknown>>): WorkloadInput {
   const parsed = configSchema.safeParse(config);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new RangeError(`simulator configuration, ${issue?.path.join('.')}: ${issue?.message}`);
-  }
+  if (!parsed.success) throw new RangeError(schemaProblem(parsed.error, config, 'simulator configuration'));
   const input = parsed.data;
   const names = input.devicelist
     ?.split(',')
@@ -103,7 +101,7 @@ function variablesOf(raw: unknown): Record<string, Variable> {
   const list = fromJson(raw) ?? [];
   const parsed = z.array(variableSchema).safeParse(list);
   if (!parsed.success)
-    throw new RangeError(`simulator configuration, Variables: ${parsed.error.issues[0]?.message}`);
+    throw new RangeError(schemaProblem(parsed.error, list, 'simulator configuration', 'Variables'));
   const variables: Record<string, Variable> = {
     // The simulator's default template counts messages per device.
     Counter: { $: 'counter', start: 0, step: 1, per: 'key' },

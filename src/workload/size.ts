@@ -12,8 +12,17 @@ export type SizeDistribution =
       readonly sizes: readonly { readonly weight: number; readonly bytes: number }[];
     };
 
-/** Parses `1KB`, `256B..4KB`, `normal(1KB,200B)` or `70%:1KB,30%:8KB`. */
+/** Far above the 20 MB that Event Hubs takes at most: sizes that it refuses can be asked for, not ones that fill the memory. */
+const MAX_BYTES = 100_000_000;
+
+/** Parses `1KB`, `256B..4KB`, `normal(1KB,200B)` or `70%:1KB,30%:8KB`. Throws a RangeError that names the limit. */
 export function parseSize(text: string): SizeDistribution {
+  const size = parseDistribution(text);
+  if (largestSize(size) > MAX_BYTES) throw new RangeError(`size "${text}" is over the limit of 100MB`);
+  return size;
+}
+
+function parseDistribution(text: string): SizeDistribution {
   const range = /^(.+)\.\.(.+)$/.exec(text);
   if (range) {
     const min = parseBytes((range[1] as string).trim());
@@ -35,6 +44,8 @@ export function parseSize(text: string): SizeDistribution {
       if (!match) throw new RangeError(`invalid size "${text}", expected for example 70%:1KB,30%:8KB`);
       return { weight: Number(match[1]), bytes: parseBytes((match[2] as string).trim()) };
     });
+    if (!sizes.some(({ weight }) => weight > 0))
+      throw new RangeError(`invalid size "${text}", one share must be above 0%`);
     return { kind: 'weighted', sizes };
   }
   return { kind: 'fixed', bytes: parseBytes(text) };

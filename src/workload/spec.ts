@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { parseDurationMs, parseRatePerSecond } from '../util/duration.ts';
 import { parseShare } from '../util/share.ts';
 import { parseKeyDistribution } from './keys.ts';
+import { MAX_KEYS, MAX_SEED } from './limits.ts';
+import { schemaProblem } from './schema-problem.ts';
 import { parseShape, parseStages } from './shape.ts';
 import { parseSize } from './size.ts';
 import { variableSchema } from './variables.ts';
@@ -18,7 +20,15 @@ function notation<T>(parse: (text: string) => T) {
   });
 }
 
+/** Parses the time between two events of a key. Throws a RangeError for none. */
+function parseInterval(text: string): number {
+  const intervalMs = parseDurationMs(text);
+  if (intervalMs > 0) return intervalMs;
+  throw new RangeError(`expected more than 0s between two events of a key, got "${text}"`);
+}
+
 const duration = notation(parseDurationMs);
+
 const rate = z.union([z.number().positive(), notation(parseRatePerSecond)]);
 const share = z.union([z.number().min(0).max(1), notation(parseShare)]);
 
@@ -41,7 +51,7 @@ const workloadSchema = z.strictObject({
   events: z.number().int().min(0).optional(),
   keys: z
     .strictObject({
-      count: z.number().int().min(1).max(20_000_000).default(1000),
+      count: z.number().int().min(1).max(MAX_KEYS).default(1000),
       distribution: notation(parseKeyDistribution).default({ kind: 'uniform' }),
       prefix: z
         .string()
@@ -54,7 +64,7 @@ const workloadSchema = z.strictObject({
       /** Partition key of each key's events, `site-$.DeviceId`, instead of the key itself. */
       partitionKey: z.string().min(1).optional(),
       /** Each key sends at its own interval; the list repeats over the keys. Replaces rate and shape. */
-      intervals: z.array(duration).min(1).optional(),
+      intervals: z.array(notation(parseInterval)).min(1).optional(),
     })
     .prefault({}),
   variables: z.record(z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), variableSchema).default({}),
@@ -76,7 +86,7 @@ const workloadSchema = z.strictObject({
       clockSkew: duration.default(0),
     })
     .prefault({}),
-  seed: z.number().int().min(0).max(0xffff_ffff).default(1),
+  seed: z.number().int().min(0).max(MAX_SEED).default(1),
 });
 
 /** As written in the file. */
@@ -88,7 +98,5 @@ export type Workload = z.output<typeof workloadSchema>;
 export function parseWorkload(input: unknown): Workload {
   const parsed = workloadSchema.safeParse(input ?? {});
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const path = ['workload', ...(issue?.path ?? [])].join('.');
-  throw new RangeError(`${path}: ${issue?.message ?? 'is not valid'}`);
+  throw new RangeError(schemaProblem(parsed.error, input, 'workload'));
 }

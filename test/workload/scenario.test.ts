@@ -57,6 +57,6 @@ describe('scenarios', () => {
     expect(() => parseScenario('mine', { phases: [{ duration: 'long', rate: '1/s' }] })).toThrow(
       'scenarios.mine.phases.0.duration: invalid duration "long"',
     );
-    expect(() => parseScenario('mine', { phase: [] })).toThrow('scenarios.mine: Unrecognized key: "phase"');
+    expect(() => parseScenario('mine', { phase: [] })).toThrow('scenarios.mine: unknown entry phase');
   });
 });

@@ -1,0 +1,80 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, it, onTestFinished } from 'vitest';
+import { systemClock } from '../../src/util/clock.ts';
+import { cli } from '../helpers/cli.ts';
+
+it.each([
+  ['produce', '--rate', '0/s', 'more than 0/s'],
+  ['produce', '--rate', '99999999999999/s', 'at most 1000000000/s'],
+  ['produce', '--events', '0', 'from 1'],
+  ['produce', '--events', '99999999999999999999', 'from 1'],
+  ['produce', '--duration', '0s', 'more than 0s'],
+  ['produce', '--duration', '99999999d', 'at most 36500d'],
+  ['produce', '--size', '1TB', '100MB'],
+  ['produce', '--size', '0%:1KB', 'above 0%'],
+  ['produce', '--keys', '0', 'from 1 to 20,000,000'],
+  ['produce', '--keys', '20000001', 'from 1 to 20,000,000'],
+  ['produce', '--key-intervals', '1s,0s', 'more than 0s'],
+  ['produce', '--content-type', '', 'at least 1 character'],
+  ['produce', '--workers', '0', 'from 1 to 256'],
+  ['produce', '--seed', '4294967296', 'to 4,294,967,295'],
+  ['produce', '--shape', 'sine(0/s,0/s,1m)', 'sends nothing'],
+  ['bench', '--rate', '0/s', 'more than 0/s'],
+  ['bench', '--events', '0', 'from 1'],
+  ['bench', '--duration', '0s', 'more than 0s'],
+  ['bench', '--keys', '0', 'from 1 to 20,000,000'],
+  ['bench', '--workers', '257', 'from 1 to 256'],
+  ['ingest', '--workers', '0', 'from 1 to 256'],
+])(
+  '%s %s %j is refused by its name and limit, before anything starts',
+  async (command, flag, value, limit) => {
+    const dry = command === 'produce' ? ['--dry-run'] : [];
+    const { code, stdout, stderr } = await cli([command, flag, value, ...dry]);
+    const [error, hint, ...more] = stderr.trimEnd().split('\n');
+    expect({ code, stdout, more }).toEqual({ code: 2, stdout: '', more: [] });
+    expect(error).toMatch(/^error: /);
+    expect(error).toContain(`${flag}: `);
+    expect(error).toContain(limit);
+    expect(error).not.toMatch(/Too |Invalid|Error/);
+    expect(hint).toMatch(/^ hint: /);
+  },
+);
+
+it.each([
+  ['rate: 0', 'workload.rate: expected more than 0, got 0'],
+  ['rate: fast', 'workload.rate: invalid rate "fast"'],
+  ['keys: 5', 'workload.keys: expected a mapping, got 5'],
+  ['keys: { count: 0 }', 'workload.keys.count: expected at least 1, got 0'],
+  ['size: 1', 'workload.size: expected a text, got 1'],
+  ['ratte: 5', 'workload: unknown entry ratte'],
+  ['spacing: odd', 'workload.spacing: expected even or poisson, got "odd"'],
+  ['faults: { late: 2 }', 'workload.faults.late: expected at most 1, got 2'],
+  ['types: []', 'workload.types: expected at least 1 entry, got []'],
+  ['events: 1.5', 'workload.events: expected a whole number, got 1.5'],
+])('says what is wrong with "%s" in the pipeline file', async (entry, problem) => {
+  const folder = mkdtempSync(join(tmpdir(), 'cosmos-pipe-bad-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(join(folder, 'pipeline.yaml'), `workload:\n  ${entry}\n`);
+  const { code, stderr } = await cli(['produce', '--dry-run'], { cwd: folder });
+  expect(code).toBe(2);
+  expect(stderr).toContain(`error: ${problem}`);
+});
+
+it('ends a spike over nothing, and takes a pause for a pause', async () => {
+  const shapes = ['spike(0/s,10/s,1s,1s)', 'constant(0/s) for 10s + constant(100/s)'];
+  for (const shape of shapes) {
+    const { code, stdout } = await cli(['produce', '--dry-run', '-n', '20', '--shape', shape]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('first events');
+  }
+});
+
+it('waits longer than a timer can', async () => {
+  const ended = new AbortController();
+  const waiting = systemClock.sleep(2 ** 31, ended.signal);
+  await systemClock.sleep(5);
+  ended.abort(new Error('enough'));
+  await expect(waiting).rejects.toThrow();
+});
