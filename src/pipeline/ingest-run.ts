@@ -81,6 +81,9 @@ async function open(options: IngestOptions, openStore: typeof openIngestStore): 
           ({ hubCreatedMs }) => hubCreatedMs !== next.createdMs,
         );
         await checkpoints.resetCheckpoints(scope, partitionIdsOf(stale));
+        // Where the hub is new the account may be too: an embedded stack without --data that was started again.
+        if (options.create !== undefined)
+          (await openStore(options.cosmos, options.ru, options.create)).close();
         hub.replace(next);
         reached.clear();
       },

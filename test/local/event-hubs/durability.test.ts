@@ -103,6 +103,23 @@ it.each([
   expect(events.at(-1)?.sequenceNumber).toBe(kept);
 });
 
+it('keeps partitions that were added to a hub, and spreads keys over them', async () => {
+  const dataDir = folder();
+  const first = await startEventHubs({ dataDir, hubs: [{ name: 'telemetry', partitionCount: 1 }] });
+  first.growHub('telemetry', 3);
+  const sender = producer(first);
+  expect(await sender.getPartitionIds()).toEqual(['0', '1', '2']);
+  for (let i = 0; i < 20; i += 1) await sender.sendBatch([{ body: i }], { partitionKey: `key-${i}` });
+  await sender.close();
+  expect(() => first.growHub('telemetry', 2)).toThrow('has 3 partitions and cannot have 2');
+  expect(() => first.growHub('absent', 2)).toThrow('there is no event hub absent');
+  await first.stop();
+  const second = await start({ dataDir, hubs: [] });
+  const lasts = second.stats().hubs[0]?.partitions.map(({ lastSequenceNumber }) => lastSequenceNumber) ?? [];
+  expect(lasts.reduce((sum, last) => sum + last + 1, 0)).toBe(20);
+  expect(lasts.filter((last) => last >= 0)).toHaveLength(3);
+});
+
 it('says so when the data folder holds a hub with another partition count', async () => {
   const dataDir = folder();
   await (await startEventHubs({ dataDir })).stop();
