@@ -71,7 +71,7 @@ function heading(text: string, paint: Paint): string {
 function doubtLines(report: RunReport, paint: Paint): string[] {
   return [
     `  ${paint('yellow', '! these results are not trustworthy')}`,
-    ...report.doubts.map((doubt) => `    ${doubt}`),
+    ...report.doubts.flatMap((doubt) => wrap(doubt, TEXT_WIDTH).map((line) => `    ${line}`)),
   ];
 }
 
@@ -187,7 +187,12 @@ function ruLines(ru: RuReport, load: RunReport['load']): string[] {
 
 function costLines({ currency, items, perHour, perMillionEvents, perMonth, prices, run }: Cost): string[] {
   const money = (amount: number): string =>
-    amount.toLocaleString('en-US', { minimumFractionDigits: 2, maximumFractionDigits: amount < 1 ? 3 : 2 });
+    amount >= 1_000
+      ? formatCount(amount)
+      : amount.toLocaleString('en-US', {
+          minimumFractionDigits: 2,
+          maximumFractionDigits: amount < 1 ? 3 : 2,
+        });
   const rows = [
     ...items.map(({ name, perHour: amount, why }) => [name, money(amount), why]),
     ['together', money(perHour), `${currency} an hour`],

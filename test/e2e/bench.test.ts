@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { parseRunReport } from '../../src/report/schema.ts';
 import { spawnCli } from '../helpers/cli.ts';
+import { REFUSING_PORT } from '../helpers/ports.ts';
 
 let folder: string;
 
@@ -95,6 +96,39 @@ it('exits with 99 and names the crossed threshold', async () => {
   expect(stdout).toMatch(/✗ +sent_rate:avg>1000000\/s/);
 });
 
+it('exits with 3 where nothing answers, and with 2 for a threshold that no run could meet', async () => {
+  const port = REFUSING_PORT;
+  const env = {
+    EVENTHUB_CONNECTION_STRING: `Endpoint=sb://127.0.0.1:${port};SharedAccessKeyName=a;SharedAccessKey=b;EntityPath=e;UseDevelopmentEmulator=true`,
+    COSMOS_ENDPOINT: `http://127.0.0.1:${port}`,
+    COSMOS_KEY: 'aaaa',
+  };
+  const argv = ['bench', '--target', 'env', '--yes', '--no-cache', '--events', '10', '--warmup', '0s'];
+  const [absent, mistyped] = await Promise.all([
+    spawnCli(argv, { cwd: folder, env }).done,
+    spawnCli(['bench', '-t', 'e2e_latencey:p(99)<1s'], { cwd: folder }).done,
+  ]);
+  expect(absent).toMatchObject({ code: 3, stdout: '', stderr: expect.stringContaining('[E_UNREACHABLE]') });
+  expect(mistyped).toMatchObject({
+    code: 2,
+    stdout: '',
+    stderr: expect.stringMatching(
+      /^error: .* there is no metric e2e_latencey \[E_USAGE\]\n hint: did you mean e2e_latency\?/,
+    ),
+  });
+});
+
+it('exits with 4 when events come later than the scenario allows', async () => {
+  await writeFile(
+    join(folder, 'late.yaml'),
+    'scenarios: { late: { phases: [{ duration: 300ms, rate: 200/s }], cache: false, warmup: 0s, verify: { lateAfter: 1ms } } }\n',
+  );
+  const argv = ['bench', '--scenario', 'late', '--config', 'late.yaml', '-t', 'lost_events:count==0'];
+  const { code, stdout } = await spawnCli(argv, { cwd: folder }).done;
+  expect({ code, stdout }).toMatchObject({ code: 4 });
+  expect(stdout).toMatch(/✗ lost 0 {3}duplicated 0 {3}out of order 0 {3}late \d+/);
+});
+
 it('runs a scenario of the pipeline file, with faults at their times', async () => {
   await writeFile(
     join(folder, 'pipeline.yaml'),
@@ -121,15 +155,17 @@ it('runs a scenario of the pipeline file, with faults at their times', async () 
 });
 
 it('stops the load when a threshold is crossed, and says which', async () => {
-  const { code, stdout } = await spawnCli(
+  const { code, stdout, stderr } = await spawnCli(
     [
       'bench',
-      ...['--events', '100000', '--rate', '200/s', '--warmup', '0s', '--no-cache'],
-      ...['--abort-on-fail', '-t', 'ingest_latency:p(50)<1us'],
+      ...['--events', '100000', '--rate', '200/s', '--warmup', '0s', '--no-cache', '--repeat', '2'],
+      ...['--abort-on-fail', '-t', 'ingest_events:count>90000', '-t', 'ingest_latency:p(50)<1us'],
     ],
     { cwd: folder },
   ).done;
   expect(code).toBe(99);
+  expect(stderr).toContain('stopping: ingest_latency:p(50)<1us was crossed');
+  expect(stderr).not.toContain('run 2 of 2');
   expect(stdout).toContain('the load was stopped when ingest_latency:p(50)<1us was crossed');
   expect(stdout).toContain('lost 0   duplicated 0   out of order 0');
 });

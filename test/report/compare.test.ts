@@ -146,7 +146,7 @@ describe('the comparison', () => {
     );
   });
 
-  it('says why a change beyond the limit was within the noise', () => {
+  it('names the noise that a change went beyond', () => {
     const noisy = compareReports([withLatency(50), withLatency(70)], [withLatency(200)], 0.1);
     expect(renderComparison(noisy, ['a', 'b'])).toMatch(
       /e2e_latency:p\(99\) .* ± 16.\d% +✗ worse, noise 16.\d%/,

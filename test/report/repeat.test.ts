@@ -58,3 +58,24 @@ it('sees a crossed threshold before the end, and waits for what only the end can
     ok: false,
   });
 });
+
+it('does not stop a load for what the rest of it can still meet', () => {
+  const { stages, endToEnd, ru } = sampleReport();
+  if (endToEnd === undefined || ru === undefined) throw new Error('the sample has both');
+  const stops = (expression: string): boolean =>
+    crossedSoFar({ stages, endToEnd, ru }, [parseThreshold(expression)]) !== undefined;
+  // Counts, sums and the greatest only grow: 10,000 events and no 429 so far.
+  expect(stops('throttled:count>0')).toBe(false);
+  expect(stops('ingest_events:count>=20000')).toBe(false);
+  expect(stops('ingest_events:count==20000')).toBe(false);
+  expect(stops('ingest_events:count!=10000')).toBe(false);
+  expect(stops('ingest_events:count==5000')).toBe(true);
+  expect(stops('ingest_events:count<10000')).toBe(true);
+  expect(stops('ingest_latency:max<=1ms')).toBe(true);
+  // The least only gets less.
+  expect(stops('ingest_rate:min>5000')).toBe(true);
+  expect(stops('ingest_rate:min<1')).toBe(false);
+  // A mean or a percentile can go either way, and is taken as it is.
+  expect(stops('ingest_rate:avg>5000')).toBe(true);
+  expect(stops('ingest_latency:p(50)==1ms')).toBe(true);
+});
