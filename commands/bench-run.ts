@@ -133,7 +133,7 @@ async function carry(
     producerWorkers: values.producerWorkers,
     ...(values.maxRu !== undefined && { ingestLimits: { ruBudget: values.maxRu } }),
     ...(faults && { onLoad: faults.begin }),
-    onProblem: (message) => terminal.note(message),
+    onProblem: (message) => terminal.warn(message),
   });
   try {
     const bench = startBench(stages, {

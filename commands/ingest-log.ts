@@ -21,7 +21,7 @@ export function ingestLog(terminal: Terminal, format: 'text' | 'json', clock: Cl
   if (format === 'text')
     return {
       info: (message, _fields, shown) => terminal.note(shown ?? message),
-      warn: (message) => terminal.note(`warning: ${message}`),
+      warn: (message) => terminal.warn(message),
       progress: () => {},
       ended: () => {},
     };

@@ -64,6 +64,6 @@ export async function openMilestones(
       throttled: recorder.snapshot().throttled,
       requestCharge: ru.snapshot().requestCharge,
     }),
-    onProblem: (message) => terminal.note(`warning: ${message}`),
+    onProblem: (message) => terminal.warn(message),
   });
 }

@@ -137,7 +137,7 @@ export const command = defineCommand({
       `Invalidating ${connection.address} (${values.prefix}, ${values.mode}) from ${database}/${container}, ${values.from}. ^C to stop.`,
     );
     if (!values.allVersions && values.softDelete === undefined)
-      terminal.note('deletes do not show in this feed: see --all-versions and --soft-delete');
+      terminal.warn('deletes do not show in this feed: see --all-versions and --soft-delete');
     const view = startLiveView(terminal, {
       frame: () => [` ${progressLine(invalidator, recorder)}`],
       heartbeat: () => progressLine(invalidator, recorder),

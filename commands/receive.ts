@@ -56,7 +56,7 @@ export const command = defineCommand({
       recorder,
       clock,
       signal,
-      onProblem: (message) => terminal.note(message),
+      onProblem: (message) => terminal.warn(message),
       ...(values.num !== undefined && { limit: values.num }),
       ...(values.untilIdle !== undefined && { untilIdleMs: values.untilIdle }),
     };

@@ -127,6 +127,6 @@ async function watch(
 function verdict(hits: number, reads: number, { minHitRate }: Values, terminal: Terminal): ExitCode {
   if (minHitRate === undefined || (reads > 0 && hits / reads >= minHitRate)) return Exit.Ok;
   const seen = reads === 0 ? 'nothing was read' : `hit rate ${formatShare(hits, reads)}`;
-  terminal.note(`${seen}, wanted at least ${formatShare(minHitRate, 1)}`);
+  terminal.warn(`${seen}, wanted at least ${formatShare(minHitRate, 1)}`);
   return Exit.ThresholdsCrossed;
 }

@@ -68,9 +68,17 @@ export class Terminal {
     await new Promise<void>((resolve) => stdout.once('drain', resolve));
   }
 
-  /** Progress, plans and warnings, for people only. */
+  /** Progress and plans, for people only. */
   note(text: string): void {
     if (!this.json && !this.quiet) this.#write(this.#options.streams.stderr, text);
+  }
+
+  /** What may spoil the result although the command goes on; with `--json` one line of JSON, as of an error. */
+  warn(text: string): void {
+    if (this.quiet) return;
+    const message = redact(text);
+    if (this.json) this.#options.streams.stderr.write(`${JSON.stringify({ warning: { message } })}\n`);
+    else this.#write(this.#options.streams.stderr, `${this.paint('yellow', 'warning:')} ${message}`);
   }
 
   /** One line for log collectors, also with `--json`. `fields` follow time, level and message. */

@@ -31,6 +31,7 @@ const probe = defineCommand({
     if (operands[0] === 'write') writeFileSync(join('nowhere', 'file'), '');
     if (operands[0] === 'refuse') throw new PipeError('E_NOT_FOUND', 'no hub "x"', { hint: 'create it' });
     terminal.note('working');
+    if (operands[0] === 'warn') terminal.warn('gave up partition 3, SharedAccessKey=abc123=');
     terminal.result({ ...options, operands, rest }, `rate ${options.rate}`);
     return operands[0] === 'lossy' ? ExitCode.Verification : undefined;
   },
@@ -143,6 +144,20 @@ it('names the source of a bad value', async () => {
   );
   const fromFlag = await probing(['--rate', 'slow']);
   expect(fromFlag.stderr).toContain('--rate: invalid rate "slow"');
+});
+
+it('warns with --json too, as a line of JSON beside the document, but not with --quiet', async () => {
+  expect(await probing(['warn'])).toEqual({
+    code: 0,
+    stdout: 'rate 100\n',
+    stderr: 'working\nwarning: gave up partition 3, SharedAccessKey=[redacted]\n',
+  });
+  const { stdout, stderr } = await probing(['warn', '--json']);
+  expect(JSON.parse(stderr)).toEqual({
+    warning: { message: 'gave up partition 3, SharedAccessKey=[redacted]' },
+  });
+  expect(JSON.parse(stdout)).toMatchObject({ rate: 100 });
+  expect((await probing(['warn', '--quiet'])).stderr).toBe('');
 });
 
 it('keeps results on stdout and everything else on stderr; --quiet leaves results', async () => {
