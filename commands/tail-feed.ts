@@ -225,10 +225,11 @@ async function share(
   return tailProcessor(processor, tailOptions(values, context, sinks));
 }
 
-function readOptions({ mode, pageSize, poll }: Values, { clock, signal }: CommandContext) {
+function readOptions({ mode, pageSize, poll, to }: Values, { clock, signal }: CommandContext) {
   return {
     mode: mode === 'all' ? ('allVersions' as const) : ('latestVersion' as const),
     pageSize: Math.max(1, pageSize),
+    texts: to.includes('redis'),
     pollMs: poll,
     clock,
     signal,

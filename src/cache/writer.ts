@@ -21,6 +21,8 @@ export interface CacheItem {
   readonly partitionKey: unknown;
   /** JSON text, or the item itself. */
   readonly body: string | Readonly<Record<string, unknown>>;
+  /** JSON text of a body that is the item itself, where it is at hand; else it is made. */
+  readonly text?: string | undefined;
   /** `_ts` of the item in seconds and its log sequence number, where known; only `versioned` uses them. */
   readonly tsSeconds?: number;
   readonly lsn?: number;
@@ -86,7 +88,7 @@ export async function createCacheWriter(options: CacheWriterOptions): Promise<Ca
     const sent: CacheItem[] = [];
     const sizes: number[] = [];
     for (const item of items) {
-      const value = encodeValue(item.body, options);
+      const value = encodeValue(options.project ? item.body : (item.text ?? item.body), options);
       if (value.sizeBytes > (options.maxValueBytes ?? Number.POSITIVE_INFINITY)) {
         totals.tooLarge++;
         continue;

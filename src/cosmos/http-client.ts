@@ -50,6 +50,7 @@ export function createLeanHttpClient(): LeanHttpClient {
         outgoing.on('response', (incoming) => {
           collect(incoming, fail, (text) => {
             abortSignal?.removeEventListener('abort', abort);
+            if (headers['A-IM'] !== undefined) feedReplies.set(incoming.headers, text);
             resolve(responseOf(request, incoming, text));
           });
         });
@@ -62,6 +63,16 @@ export function createLeanHttpClient(): LeanHttpClient {
       https.destroy();
     },
   };
+}
+
+const feedReplies = new WeakMap<object, string>();
+
+/**
+ * The body of a change feed reply as it came, by the headers that the SDK hands on with the parsed one: the very object
+ * that node made, see {@link HeaderView}. `undefined` once that is no longer so; test/cosmos/change-feed guards it.
+ */
+export function feedReplyText(headers: object): string | undefined {
+  return feedReplies.get(headers);
 }
 
 /** The SDK sends text only, the bulk writer bytes; anything else would mean that the SDK changed. */

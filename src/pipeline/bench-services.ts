@@ -113,6 +113,7 @@ export async function openBenchStages(
           clock,
           signal,
           pageSize: PAGE,
+          texts: true,
           pollMs: GATHER_MS,
           minPollMs: GATHER_MS,
         });
@@ -151,7 +152,9 @@ async function openBenchCache(
   };
   return {
     write: (changes) =>
-      writer.write(changes.map(({ id, partitionKey, item }) => ({ id, partitionKey, body: item }))),
+      writer.write(
+        changes.map(({ id, partitionKey, item, text }) => ({ id, partitionKey, body: item, text })),
+      ),
     async read(items) {
       const replies = await connection.send(
         items.map((item) => ['get', writer.keyOf({ id: String(item['id']), partitionKey: keyOf(item) })]),

@@ -7,6 +7,8 @@ export interface BenchChange {
   readonly id: string;
   readonly partitionKey: PartitionKey;
   readonly item: Readonly<Record<string, unknown>>;
+  /** The JSON of `item` as the service wrote it, where it is at hand. */
+  readonly text?: string | undefined;
 }
 
 /** What a stage is given to measure itself with. */

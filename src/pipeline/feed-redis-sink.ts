@@ -14,10 +14,11 @@ export async function redisSink(target: RedisTarget, options: RedisSinkOptions =
       const last = [...new Map(changes.map((change) => [writer.keyOf(change), change]))];
       const [deleted, stored] = [last.filter(isDelete), last.filter((entry) => !isDelete(entry))];
       await writer.write(
-        stored.map(([, { id, partitionKey, item, lsn, storedMs }]) => ({
+        stored.map(([, { id, partitionKey, item, text, lsn, storedMs }]) => ({
           id,
           partitionKey,
           body: item,
+          text,
           lsn,
           tsSeconds: storedMs / 1000,
         })),

@@ -103,7 +103,7 @@ function select(
   while (scanned < changes.length && selected.length < limit) {
     const change = changes[scanned++] as FeedChange;
     if (filter === undefined || filter(change))
-      selected.push(project ? { ...change, item: project(change.item) } : change);
+      selected.push(project ? { ...change, item: project(change.item), text: undefined } : change);
   }
   return { selected, scanned };
 }

@@ -40,6 +40,17 @@ describe('createCacheWriter', () => {
     expect(writer.totals()).toMatchObject({ written: 2, kept: 0, tooLarge: 0 });
   });
 
+  it('writes the text of an item where it is at hand, unless fields are to be left out', async () => {
+    const text = '{"id":"a","deviceId":"device-1","price":1.50}';
+    const given = { ...item('a', { price: 1.5 }), text };
+    const whole = await createCacheWriter({ target: connection });
+    await whole.write([given]);
+    expect(await connection.client.get(whole.keyOf(given))).toBe(text);
+    const projected = await createCacheWriter({ target: connection, keyPrefix: 'p:', project: ['price'] });
+    await projected.write([given]);
+    expect(await connection.client.get(projected.keyOf(given))).toBe('{"id":"a","price":1.5}');
+  });
+
   it('spreads the lives of entries that are written together', async () => {
     const writer = await createCacheWriter({
       target: connection,

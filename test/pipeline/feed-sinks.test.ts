@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { EventHubConsumerClient, earliestEventPosition } from '@azure/event-hubs';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { FeedProcessor } from '../../src/cosmos/change-feed/processor.ts';
+import type { FeedChange, FeedHandler } from '../../src/cosmos/change-feed/types.ts';
 import { partitionForKey } from '../../src/hashing/partition-for-key.ts';
 import { startEventHubs } from '../../src/local/event-hubs/index.ts';
 import { startRedis } from '../../src/local/redis/index.ts';
@@ -15,7 +17,9 @@ import { execSink } from '../../src/pipeline/feed-exec-sink.ts';
 import { redisSink } from '../../src/pipeline/feed-redis-sink.ts';
 import { loadPosition, savePosition } from '../../src/pipeline/feed-resume.ts';
 import { deliverToAll, type FeedSink } from '../../src/pipeline/feed-sink.ts';
+import { tailProcessor } from '../../src/pipeline/feed-tail.ts';
 import { webhookSink } from '../../src/pipeline/feed-webhook-sink.ts';
+import { systemClock } from '../../src/util/clock.ts';
 import { Secret } from '../../src/util/secret.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { REFUSING_PORT } from '../helpers/ports.ts';
@@ -99,6 +103,21 @@ it('redis holds the newest version of each item, and forgets deleted ones', asyn
     await sink.close();
     await service.stop();
   }
+});
+
+it('hands on what is left of an item, and not its text from before', async () => {
+  const got: FeedChange[] = [];
+  const sink: FeedSink = {
+    name: 'test',
+    deliver: async (delivered) => void got.push(...delivered),
+    close: async () => {},
+  };
+  const processor = {
+    run: async (handler: FeedHandler) => handler(pageOf([{ ...changeOf(), text: 'all of it' }])),
+  };
+  const project = () => ({ id: 'item-1' });
+  await tailProcessor(processor as FeedProcessor, { sinks: [sink], project, clock: systemClock });
+  expect(got).toMatchObject([{ item: { id: 'item-1' }, text: undefined }]);
 });
 
 it('a page counts as delivered only when every sink has accepted it', async () => {

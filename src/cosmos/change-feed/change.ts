@@ -13,20 +13,21 @@ interface VersionMetadata {
   readonly partitionKey?: Readonly<Record<string, PartitionKeyComponent>>;
 }
 
-/** Makes the function that turns a document of the feed into a change, for one container and mode. */
+/** Makes the function that turns a document of the feed, and its text where it is at hand, into a change. */
 export function changeReader(
   mode: FeedMode,
   partitionKeyPaths: readonly string[],
-): (document: Document) => FeedChange {
+): (document: Document, text?: string) => FeedChange {
   const keyOf = partitionKeyReader(partitionKeyPaths);
   if (mode === 'latestVersion')
-    return (item) => ({
+    return (item, text) => ({
       id: item['id'] as string,
       partitionKey: keyOf(item),
       lsn: item['_lsn'] as number,
       storedMs: (item['_ts'] as number) * 1000,
       operation: 'upsert',
       item,
+      text,
     });
   return (document) => {
     const metadata = document['metadata'] as VersionMetadata;

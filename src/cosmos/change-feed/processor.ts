@@ -22,6 +22,8 @@ export interface FeedProcessorOptions {
   readonly mode?: FeedMode;
   /** Most changes per page, default 1000. */
   readonly pageSize?: number;
+  /** As in `ChangeFeedOptions`. */
+  readonly texts?: boolean;
   /** Longest wait between two requests of an idle range, default 500 ms. */
   readonly pollMs?: number;
   /** A lease that was not renewed for this long is taken over, default 30 s. Renewed three times as often. */
@@ -69,7 +71,7 @@ export async function openFeedProcessor(
   leases: DocumentStore<LeaseDocument>,
   options: FeedProcessorOptions,
 ): Promise<FeedProcessor> {
-  const source = await openFeedSource(connection, options.mode ?? 'latestVersion');
+  const source = await openFeedSource(connection, options.mode ?? 'latestVersion', options);
   const processor = createFeedProcessor(source, leases, options);
   return {
     ...processor,

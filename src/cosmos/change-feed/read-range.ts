@@ -56,7 +56,7 @@ export async function readRange(options: RangeReadOptions): Promise<RangeEnd> {
     const raw = await (prefetched ?? fetchPage(position));
     prefetched = undefined;
     if (raw === undefined || signal.aborted) break;
-    const { served, positions, documents, rangeId } = raw;
+    const { served, positions, documents, texts, rangeId } = raw;
     const receivedMs = clock.epochMicros() / 1000;
     const isSplit = positions.length > 1;
     if (documents.length > 0) {
@@ -66,7 +66,7 @@ export async function readRange(options: RangeReadOptions): Promise<RangeEnd> {
         // A failure is met when the page is asked for; until then it must not count as unhandled.
         prefetched.catch(() => undefined);
       }
-      const changes = documents.map(toChange);
+      const changes = documents.map((document, index) => toChange(document, texts?.[index]));
       const lsn = changes.at(-1)?.lsn ?? continuationLsn(served.continuation);
       await options.onPage({
         rangeId,

@@ -23,6 +23,8 @@ export interface ChangeFeedOptions {
   readonly mode?: FeedMode;
   /** Most changes per page, default 1000 (the service also cuts at 4 MB). */
   readonly pageSize?: number;
+  /** Give changes the text of their item ({@link FeedChange.text}, latest version only), for receivers of JSON. */
+  readonly texts?: boolean;
   /** Read these ranges only, such as one shard of several; default: the whole container. Not with a continuation. */
   readonly ranges?: readonly FeedRange[];
   /** Longest wait between two requests of an idle range, default 500 ms: the latency of a change after silence. */
@@ -68,7 +70,7 @@ export async function openChangeFeed(
   options: ChangeFeedOptions,
 ): Promise<ChangeFeed> {
   const mode = options.mode ?? 'latestVersion';
-  const source = await openFeedSource(connection, mode);
+  const source = await openFeedSource(connection, mode, options);
   const { start, positions } = await startingPositions(source, options);
   if (mode === 'allVersions' && start !== 'now')
     throw usageError(

@@ -7,11 +7,15 @@ import { PipeError } from '../../util/errors.ts';
 import type { CosmosConnection } from '../client.ts';
 import { partitionKeyRanges, readContainer } from '../containers.ts';
 import { toPipeError } from '../errors.ts';
+import { feedReplyText } from '../http-client.ts';
+import { documentTexts } from './document-texts.ts';
 import type { FeedMode, FeedRange, FeedStart, RangePosition } from './types.ts';
 
 /** One reply, before the documents are interpreted. */
 export interface RawPage {
   readonly documents: readonly Readonly<Record<string, unknown>>[];
+  /** JSON of each document as the service wrote it, where that was asked for and can be had. */
+  readonly texts?: readonly string[] | undefined;
   readonly rangeId: string;
   readonly requestCharge: number;
   /** Newest log sequence number of the partition, from the session token; 0 when the reply has none. */
@@ -50,11 +54,16 @@ class UnexpectedFeedStatus extends Error {
 }
 
 /**
- * Public API of the SDK, with two things that it does not declare and test/cosmos/change-feed/sdk-feed.test.ts guards: the
- * JSON of a continuation token (`{rid, Continuation: [{minInclusive, maxExclusive, continuationToken}]}`), and that the
- * objects of `getFeedRanges` can be constructed for any interval.
+ * Public API of the SDK, with three things that it does not declare and test/cosmos/change-feed/sdk-feed.test.ts guards: the
+ * JSON of a continuation token (`{rid, Continuation: [{minInclusive, maxExclusive, continuationToken}]}`), that the objects of
+ * `getFeedRanges` can be constructed for any interval, and that a reply has the headers object of the HTTP client, by which
+ * `feedReplyText` finds its body. With `texts`, pages in latest-version mode have the text of their documents.
  */
-export async function openFeedSource(connection: CosmosConnection, mode: FeedMode): Promise<FeedSource> {
+export async function openFeedSource(
+  connection: CosmosConnection,
+  mode: FeedMode,
+  { texts = false } = {},
+): Promise<FeedSource> {
   const sdk = await import('@azure/cosmos');
   const { rid, partitionKey } = await readContainer(connection);
   const SdkRange = await feedRangeConstructor(connection);
@@ -89,7 +98,14 @@ export async function openFeedSource(connection: CosmosConnection, mode: FeedMod
           ? { changeFeedMode: sdk.ChangeFeedMode.AllVersionsAndDeletes }
           : { changeFeedMode: sdk.ChangeFeedMode.LatestVersion }),
       });
-      return { next: async () => rawPage((await iterator.readNext()) as unknown as Reply) };
+      return {
+        async next() {
+          const reply = (await iterator.readNext()) as unknown as Reply;
+          const page = rawPage(reply);
+          const wanted = texts && mode === 'latestVersion' && page.documents.length > 0;
+          return wanted ? { ...page, texts: textsOf(reply, page) } : page;
+        },
+      };
     },
   };
 }
@@ -118,6 +134,11 @@ function rawPage(reply: Reply): RawPage {
     served: positions.at(-1) as RangePosition,
     positions,
   };
+}
+
+function textsOf({ headers }: Reply, { documents }: RawPage): readonly string[] | undefined {
+  const body = feedReplyText(headers);
+  return body === undefined ? undefined : documentTexts(body, documents.length);
 }
 
 /** `0:-1#27`, `0:1#27#1=5` or `0:27`: the global log sequence number is 27. */

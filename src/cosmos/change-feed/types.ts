@@ -34,6 +34,8 @@ export interface FeedChange {
   readonly operation: FeedOperation;
   /** The item as the service returns it, system properties included; of a delete what is known of it, at least `id`. */
   readonly item: Readonly<Record<string, unknown>>;
+  /** The JSON of `item` as the service wrote it, where that was asked for and can be had. */
+  readonly text?: string | undefined;
   /** The version before, where the service sends it (`allVersions`). */
   readonly previous?: Readonly<Record<string, unknown>>;
 }

@@ -54,3 +54,16 @@ it('tells the parts of a range that was split, the served one last', async () =>
   const other = after.positions[0];
   expect(other?.continuation).toBe(before.served.continuation);
 });
+
+it('gives the text of each document as the service wrote it, where that is asked for', async () => {
+  await account.connection.container.items.upsert({ id: 'odd', pk: 'key-1', text: '}],{"\\' });
+  const source = await openFeedSource(account.connection, 'latestVersion', { texts: true });
+  for (const range of await source.ranges()) {
+    const { documents, texts } = await source.cursor(range, 'beginning', 100).next();
+    expect(texts?.map((text) => JSON.parse(text))).toEqual(documents.length > 0 ? documents : undefined);
+  }
+  const [first] = await (await openFeedSource(account.connection, 'latestVersion')).ranges();
+  if (first === undefined) throw new Error('no ranges');
+  const plain = await openFeedSource(account.connection, 'latestVersion');
+  expect((await plain.cursor(first, 'beginning', 100).next()).texts).toBeUndefined();
+});
