@@ -15,7 +15,11 @@ export function cacheBenchText(result: CacheBenchResult): string {
     `hit rate ${formatShare(hitRate, 1)} of ${formatCount(cached.requests)} (${keys}, cold start)   stampede factor ${stampedeFactor?.toFixed(2) ?? '-'}`,
     `charge   ${formatCount(uncached.requestCharge)} RU without   ${formatCount(cached.requestCharge)} RU with   ${formatCount(requestChargeSaved)} RU saved (${formatShare(requestChargeSaved, uncached.requestCharge)})`,
     `speed    ${speedup.toFixed(2)} times the throughput`,
-    `cost     saves ${cost.savedPerMonth.toFixed(2)} a month at this load, the cache costs ${cost.cachePerMonth.toFixed(2)}: pays from a hit rate of ${formatShare(cost.breakEvenHitRate, 1)}`,
+    `cost     saves ${cost.savedPerMonth.toFixed(2)} a month at this load, the cache costs ${cost.cachePerMonth.toFixed(2)}: ${
+      cost.breakEvenHitRate > 1
+        ? 'no hit rate pays for it'
+        : `pays from a hit rate of ${formatShare(cost.breakEvenHitRate, 1)}`
+    }`,
   ].join('\n');
 }
 

@@ -18,7 +18,7 @@ export const SCENARIOS: Readonly<Record<string, ScenarioInput>> = {
       { duration: '5s', rate: '4000/s' },
       { duration: '20s', rate: '500/s' },
     ],
-    thresholds: NOTHING_LOST,
+    thresholds: [...NOTHING_LOST, 'drain_time:max<30s'],
   },
   ramp: {
     description: 'from little to a lot in a straight line: where latency bends',
@@ -57,7 +57,7 @@ export const SCENARIOS: Readonly<Record<string, ScenarioInput>> = {
       { duration: '5s', rate: '1000/s', faults: ['event-hubs:server-busy=20%'] },
       { duration: '15s', rate: '1000/s' },
     ],
-    thresholds: NOTHING_LOST,
+    thresholds: [...NOTHING_LOST, 'drain_time:max<30s'],
     verify: { quiet: '60s' },
   },
 };
