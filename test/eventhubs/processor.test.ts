@@ -104,6 +104,31 @@ it('gives half of its partitions to another process, which reads them only when 
   expect(PARTITIONS.filter((id) => next.running.status(id) === 'elsewhere')).toEqual(old.reading());
 });
 
+it('claims a partition that is added meanwhile, and starts it where its hub does, not at the checkpoint of another hub', async () => {
+  const service = await hub();
+  await send(service, 40);
+  const checkpoints = memoryCheckpointStore(systemClock);
+  for (const [partitionId, hubCreatedMs] of [
+    ['0', 7],
+    ['1', 8],
+  ] as const)
+    await checkpoints.updateCheckpoint({
+      fullyQualifiedNamespace: `localhost:${service.port}`,
+      eventHubName: 'telemetry',
+      consumerGroup: '$Default',
+      partitionId,
+      sequenceNumber: 4,
+      offset: '0',
+      hubCreatedMs,
+    });
+  const positions: Record<string, { offset: string }> = { 0: { offset: '-1' } };
+  const { events } = await processor(service, { checkpoints, positions, hubCreatedMs: 8 });
+  await eventually(() => events.length === 10);
+  positions['1'] = { offset: '-1' };
+  await eventually(() => events.length === 19);
+  expect(events.find((event) => event.startsWith('1/'))).toBe('1/1');
+});
+
 it('notices while a page is being taken that its partition was taken at the service, and does not take it back', async () => {
   const service = await hub();
   await send(service, 40);
