@@ -58,13 +58,22 @@ export async function run() {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
-  const worst = (key) => Math.max(...contenders.map((row) => Math.abs(row[key])));
+  const worst = (key, rows = contenders) => Math.max(0, ...rows.map((row) => Math.abs(row[key])));
+  const isShort = ({ bottleneck }) => bottleneck !== 'none';
   return {
     name: 'simulate',
     contenders,
     ratios: {
       'largest error of the time to finish, %': worst('finishErrorPercent'),
       'largest error of request units, %': worst('ruErrorPercent'),
+      'largest error of the p99 where something is short, %': worst(
+        'p99ErrorPercent',
+        contenders.filter(isShort),
+      ),
+      'largest error of the p99 where nothing is, %': worst(
+        'p99ErrorPercent',
+        contenders.filter((row) => !isShort(row)),
+      ),
       'runs in which the bottleneck differs': contenders.filter(({ sameBottleneck }) => !sameBottleneck)
         .length,
     },
@@ -146,6 +155,7 @@ function compare(load, measured, predicted) {
     ruErrorPercent: error('requestUnits'),
     p99Ms: Math.round(before.p99Ms),
     predictedP99Ms: Math.round(after.p99Ms),
+    p99ErrorPercent: error('p99Ms'),
     throttled: before.throttled,
     predictedThrottled: after.throttled,
     bottleneck: before.bottleneck,

@@ -51,3 +51,33 @@ export function dueTimes({ cumulative, stepMs }: ArrivalCurve, share: number): (
     return (step + within) * stepMs;
   };
 }
+
+/** The part of what leaves a queue in a step that counts as its first event, which waited for the longest. */
+const FIRST = 1e-3;
+/** Waits told apart of what leaves a queue in a step that is shorter than a second but may move what a second brought. */
+const SLICES = 5;
+
+/** Told of the next `count` events that finish, in the step that ends at `endMs`. Returns the longest time that one queued. */
+export type AgeTeller = (
+  count: number,
+  endMs: number,
+  tell: (events: number, queuedMs: number) => void,
+) => number;
+
+/**
+ * How long events queue that a first-in first-out queue finishes, for a `share` of all events. What leaves together came one
+ * after the other; what is finished in the step in which it was due did not wait.
+ */
+export function ages(curve: ArrivalCurve, share: number): AgeTeller {
+  const { stepMs } = curve;
+  const due = dueTimes(curve, share);
+  let finished = 0;
+  return (count, endMs, tell) => {
+    const queuedMs = (part: number): number => Math.max(0, endMs - due(finished + part * count) - stepMs);
+    const longestMs = queuedMs(FIRST);
+    const slices = longestMs === 0 || stepMs >= 1_000 ? 1 : SLICES;
+    for (let slice = 0; slice < slices; slice += 1) tell(count / slices, queuedMs((slice + 0.5) / slices));
+    finished += count;
+    return longestMs;
+  };
+}

@@ -7,6 +7,9 @@ export interface StoreStep {
   readonly requestUnits: Float64Array;
 }
 
+/** How often the service resets what a partition may spend. */
+const BUDGET_MS = 1_000;
+
 /** The queues between the hub and the change feed: by hub group, and by hub and store group where events wait for RU. */
 export class Lanes {
   readonly #model: PipelineModel;
@@ -21,11 +24,14 @@ export class Lanes {
   readonly #budget: Float64Array;
   readonly #refused: Float64Array;
   readonly step: StoreStep;
+  /** Steps are long enough for reading with what the next second brings what this one wrote. */
+  readonly #longSteps: boolean;
 
-  constructor(model: PipelineModel) {
+  constructor(model: PipelineModel, stepMs: number) {
     const hubs = model.load.hub.length;
     const stores = model.load.store.length;
     this.#model = model;
+    this.#longSteps = stepMs >= BUDGET_MS;
     this.#queued = new Float64Array(hubs);
     this.#unsettled = new Float64Array(hubs);
     this.#waiting = new Float64Array(hubs * stores);
@@ -95,8 +101,9 @@ export class Lanes {
   }
 
   /**
-   * Spends the budget of each store group on reading changes and on writing; what is written is read if there is room.
-   * `writing` and `reading` are the parts of the step in which writers and readers of the feed are up.
+   * Spends the budget of each store group on reading old changes, on writing, and on reading what was written. Writers leave
+   * nothing to read with when there is more to write: then changes wait until the budget is reset. `writing` and `reading` are
+   * the parts of the step in which writers and readers of the feed are up.
    */
   writeAndRead(seconds: number, writing = 1, reading = 1): StoreStep {
     const { store, feed, load } = this.#model;
@@ -112,9 +119,11 @@ export class Lanes {
       readable -= oldChanges;
       let waiting = 0;
       for (let row = 0; row < hubs; row += 1) waiting += this.#waiting[row * stores + column] as number;
-      const stored = Math.min(waiting, affordable(budget, store.ruPerWrite + ruPerChange)) * writing;
+      const price = store.ruPerWrite + (this.#longSteps ? ruPerChange : 0);
+      const stored = Math.min(waiting, affordable(budget, price)) * writing;
       if (stored > 0) this.#settle(column, stored / waiting);
-      const newChanges = feed === undefined ? 0 : Math.min(stored, readable);
+      budget -= spent(stored, store.ruPerWrite);
+      const newChanges = feed === undefined ? 0 : Math.min(stored, readable, affordable(budget, ruPerChange));
       readable -= newChanges;
       const charge = spent(stored, store.ruPerWrite) + spent(oldChanges + newChanges, ruPerChange);
       this.#budget[column] = (this.#budget[column] as number) - charge;

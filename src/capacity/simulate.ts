@@ -1,7 +1,7 @@
 import { createRuRecorder, type RuSummary } from '../metrics/ru-recorder.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
 import type { Clock } from '../util/clock.ts';
-import { type ArrivalCurve, arrivalCurve, dueTimes } from './arrival-curve.ts';
+import { type AgeTeller, type ArrivalCurve, ages, arrivalCurve } from './arrival-curve.ts';
 import { Lanes } from './lanes.ts';
 import type { OutagePart, PipelineModel } from './simulation-model.ts';
 import { createStageTrack, type StageTrack } from './stage-track.ts';
@@ -36,8 +36,6 @@ const FINE_STEP_MS = 100;
 const FINE_UP_TO_MS = 600_000;
 /** A recorder keeps an hour of seconds; its slots double for longer runs, and a step that divides them does not beat with them. */
 const SECONDS_UP_TO_MS = 4 * 3_600_000;
-/** The part of what leaves a queue in a step that counts as its first event, which waited for the longest. */
-const FIRST = 1e-3;
 /** Below this an amount of the fluid is no event. */
 const NOTHING = 1e-6;
 
@@ -80,14 +78,11 @@ class Run {
   readonly #feed: StageTrack | undefined;
   readonly #cache: StageTrack | undefined;
   readonly #ru;
-  readonly #sentDue: (finished: number) => number;
-  readonly #writtenDue: readonly ((finished: number) => number)[];
-  readonly #readDue: readonly ((finished: number) => number)[];
-  readonly #written: Float64Array;
+  readonly #sentAges: AgeTeller;
+  readonly #writtenAges: readonly AgeTeller[];
+  readonly #readAges: readonly AgeTeller[];
   readonly #wholeWrites = wholes();
-  readonly #read: Float64Array;
   #unsent = 0;
-  #sent = 0;
   #uncached = 0;
   #finished = 0;
   #lastWorkMs = 0;
@@ -101,18 +96,16 @@ class Run {
     const { latency, load } = model;
     this.#model = model;
     this.#curve = curve;
-    this.#lanes = new Lanes(model);
+    this.#lanes = new Lanes(model, curve.stepMs);
     this.#budgetMs = Math.max(1_000, curve.stepMs);
     this.#produce = createStageTrack('produce', latency.produce, clock);
     this.#ingest = createStageTrack('ingest', latency.ingest, clock);
     this.#feed = model.feed && createStageTrack('feed', latency.feed, clock);
     this.#cache = model.feed && model.cache && createStageTrack('cache', latency.cache, clock);
     this.#ru = createRuRecorder({ clock });
-    this.#sentDue = dueTimes(curve, 1);
-    this.#writtenDue = load.store.map(({ share }) => dueTimes(curve, share));
-    this.#readDue = load.store.map(({ share }) => dueTimes(curve, share));
-    this.#written = new Float64Array(load.store.length);
-    this.#read = new Float64Array(load.store.length);
+    this.#sentAges = ages(curve, 1);
+    this.#writtenAges = load.store.map(({ share }) => ages(curve, share));
+    this.#readAges = load.store.map(({ share }) => ages(curve, share));
   }
 
   get empty(): boolean {
@@ -193,10 +186,10 @@ class Run {
     if (hub.ingressPerSecond * seconds < this.#unsent && hub.ingressPerSecond <= producer.capacityPerSecond)
       this.#produce.throttled(this.#model.store.refusedPerSecond * seconds);
     this.#unsent -= sent;
-    this.#sent += sent;
     this.#lanes.accept(sent);
     this.#produce.done(sent, 0);
-    if (sent > NOTHING) this.#produce.latency(sent, this.#queuedMs(endMs, this.#sentDue(this.#sent)));
+    if (sent > NOTHING)
+      this.#sentAges(sent, endMs, (events, queuedMs) => this.#produce.latency(events, queuedMs));
   }
 
   /** What others read is consumed, although it is no event of the pipeline. */
@@ -224,22 +217,20 @@ class Run {
       changed += changes;
       this.#budgetRu += requestUnits[group] as number;
       if (count > NOTHING) {
-        const due = this.#writtenDue[group] as (finished: number) => number;
-        const longestMs = this.#queuedMs(endMs, due((this.#written[group] as number) + FIRST * count));
-        (this.#written[group] as number) += count;
-        this.#ingest.latency(count, this.#queuedMs(endMs, due(this.#written[group] as number)));
+        const age = this.#writtenAges[group] as AgeTeller;
+        const longestMs = age(count, endMs, (events, queuedMs) => this.#ingest.latency(events, queuedMs));
         this.#ru.charge('upsert', this.#rangeName(group), count * store.ruPerWrite, this.#wholeWrites(count));
         if (this.#feed === undefined) this.#through(endMs, longestMs);
       }
       if (changes > NOTHING) {
-        const due = this.#readDue[group] as (finished: number) => number;
-        const longestMs = this.#queuedMs(endMs, due((this.#read[group] as number) + FIRST * changes));
-        (this.#read[group] as number) += changes;
-        const queuedMs = this.#queuedMs(endMs, due(this.#read[group] as number));
-        this.#feed?.latency(changes, queuedMs);
-        this.#cache?.latency(changes, queuedMs + this.#cacheDelayMs());
+        const age = this.#readAges[group] as AgeTeller;
+        const cacheDelayMs = this.#cacheDelayMs();
+        const longestMs = age(changes, endMs, (events, queuedMs) => {
+          this.#feed?.latency(events, queuedMs);
+          this.#cache?.latency(events, queuedMs + cacheDelayMs);
+        });
         this.#ru.charge('changeFeed', this.#rangeName(group), changes * (feed?.ruPerChange ?? 0), 0);
-        this.#through(endMs, longestMs + this.#cacheDelayMs());
+        this.#through(endMs, longestMs + cacheDelayMs);
       }
     }
     this.#ingest.done(stored, 0);
@@ -271,11 +262,6 @@ class Run {
   #cacheDelayMs(): number {
     const capacity = this.#model.cache?.capacityPerSecond ?? Number.POSITIVE_INFINITY;
     return (this.#uncached / capacity) * 1000;
-  }
-
-  /** Time in queues; what is finished in the step in which it was due did not wait. */
-  #queuedMs(endMs: number, dueMs: number): number {
-    return Math.max(0, endMs - dueMs - this.#curve.stepMs);
   }
 
   #rangeName(group: number): string {

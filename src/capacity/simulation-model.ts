@@ -59,12 +59,24 @@ export type OutagePart = (typeof OUTAGE_PARTS)[number];
 
 export type StageName = 'produce' | 'ingest' | 'feed' | 'cache';
 
-/** Of a region's own services, from client to client: an order of magnitude, to be replaced by a measured report. */
+/** One request to a service of the same region, from client to client: an order of magnitude, typically and at its slowest. */
+const REQUEST_MS = { typical: 5, slow: 50 } as const;
+/** How long `bench` lets an event wait for others: the producer, and then the writer and the reader of the feed each. */
+const LINGER_MS = 5;
+const GATHER_MS = 50;
+
+/** Half of the waits in the middle, all of them and one slow request at the 99th percentile. */
+function assumed(requests: number, waitsMs: number): BaseLatency {
+  const { typical, slow } = REQUEST_MS;
+  return { p50Ms: Math.round(waitsMs / 2) + requests * typical, p99Ms: waitsMs + (requests - 1) * typical + slow };
+}
+
+/** To be replaced by a measured report. Requests: send, deliver, write, read, cache. */
 export const ASSUMED_LATENCY: PipelineModel['latency'] = {
-  produce: { p50Ms: 8, p99Ms: 60 },
-  ingest: { p50Ms: 40, p99Ms: 200 },
-  feed: { p50Ms: 120, p99Ms: 600 },
-  cache: { p50Ms: 125, p99Ms: 620 },
+  produce: assumed(1, LINGER_MS),
+  ingest: assumed(3, LINGER_MS + GATHER_MS),
+  feed: assumed(4, LINGER_MS + 2 * GATHER_MS),
+  cache: assumed(5, LINGER_MS + 2 * GATHER_MS),
 };
 
 /** Of the bulk writer and the feed reader together: `bench` had 77 refusals in 15 s of two saturated partitions. */

@@ -3,20 +3,23 @@ import type { Clock } from '../util/clock.ts';
 import type { BaseLatency, StageName } from './simulation-model.ts';
 import { wholes } from './wholes.ts';
 
-/** Normal quantiles in the middle of ten equal parts, the last part split so that the tail is there. */
+/**
+ * Normal quantiles in the middle of ten equal parts, the last part split so that the tail is there. The rare ones come first:
+ * where a step has few events, whole events of them must not be displaced by those of the middle.
+ */
 const SPREAD: readonly (readonly [share: number, normal: number])[] = [
+  [0.001, 3.29],
+  [0.004, 2.65],
+  [0.015, 2.17],
+  [0.08, 1.555],
+  [0.1, 1.036],
+  [0.1, 0.674],
+  [0.1, 0.385],
   [0.1, -1.645],
   [0.1, -1.036],
   [0.1, -0.674],
   [0.1, -0.385],
   [0.2, 0],
-  [0.1, 0.385],
-  [0.1, 0.674],
-  [0.1, 1.036],
-  [0.08, 1.555],
-  [0.015, 2.17],
-  [0.004, 2.65],
-  [0.001, 3.29],
 ];
 const NORMAL_P99 = 2.326;
 const MICROS = 1_000;

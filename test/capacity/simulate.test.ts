@@ -59,6 +59,33 @@ describe('a simulated run', () => {
     expect(result.maxQueuedMs).toBeGreaterThan(9_000);
   });
 
+  it('makes every event as late as its place in the queue, although a second is spent at its start', () => {
+    const { stages } = simulate(sampleModel({ ruPerSecond: 5_500 }), 0);
+    // Twice what is provided for: what is due after t could be stored after 2t, and is at the start of that second.
+    for (const [share, waitMs] of [
+      ['p50Ms', 4_500],
+      ['p90Ms', 8_500],
+      ['p99Ms', 9_400],
+    ] as const)
+      expect(Math.abs((stages[1]?.latency[share] ?? 0) - waitMs)).toBeLessThan(250);
+  });
+
+  it('has changes wait for the next second where writers use up this one', () => {
+    const feedDelayMs = (ruPerSecond: number): number => {
+      const { stages } = simulate(sampleModel({ ruPerSecond }), 0);
+      return (stages[2]?.latency.p50Ms ?? 0) - (stages[1]?.latency.p50Ms ?? 0);
+    };
+    expect(feedDelayMs(5_500)).toBeGreaterThan(700);
+    expect(feedDelayMs(5_500)).toBeLessThan(1_300);
+    expect(feedDelayMs(12_000)).toBeLessThan(10);
+  });
+
+  it('keeps the tail of a latency where a step has few events', () => {
+    const { stages } = simulate(sampleModel({ rate: 40, durationMs: 100_000 }), 0);
+    expect(stages[1]?.latency.p99Ms).toBeGreaterThan(30);
+    expect(stages[1]?.latency.p50Ms).toBeCloseTo(10, 0);
+  });
+
   it('is limited by the hottest physical partition, not by the sum', () => {
     const even = simulate(sampleModel({ ruPerSecond: 11_500 }), 0);
     const hot = simulate(
@@ -172,7 +199,9 @@ describe('a simulated run', () => {
       const result = down(part);
       expect([part, result.drained, result.drainMs]).toEqual([part, true, 0]);
       expect(result.maxBacklog / 20_000).toBeCloseTo(1, 1);
-      expect([part, Math.round(result.maxQueuedMs / 100)]).toEqual([part, expect.closeTo(200, -1)]);
+      // Writers that catch up may leave changes to the next second's request units.
+      expect(result.maxQueuedMs).toBeGreaterThan(19_500);
+      expect(result.maxQueuedMs).toBeLessThan(21_000);
     }
     const done = (part: OutagePart, stage: number) => {
       const { series } = down(part).stages[stage] as StageSummary;
