@@ -200,8 +200,8 @@ function figures(target: PipelineTarget, hub: HubSize, store: StoreSize, sheet: 
       section: 'cosmos db',
       name: 'physical partitions',
       value: amount(store.physicalPartitions),
-      why: `${amount(byStorage)} by storage, ${amount(physicalPartitionsFor(store.ruPerSecond, 'provisioned', sheet))} by throughput; each gets ${amount(store.ruPerSecond / store.physicalPartitions)} RU/s`,
-      sources: sources('storePartitionGb', 'storeInitialPartitionRu'),
+      why: `${amount(byStorage)} by storage, ${amount(physicalPartitionsFor(store.ruPerSecond, store.raised ? 'autoscale' : 'provisioned', sheet))} by throughput; each gets ${amount(store.ruPerSecond / store.physicalPartitions)} RU/s${store.raised ? `: make the container with ${amount(store.physicalPartitions * figure(sheet, 'storeInitialPartitionRu'))} RU/s and raise it then` : ''}`,
+      sources: sources('storePartitionGb', 'storeInitialPartitionRu', 'storePartitionRu'),
     },
   ];
 }

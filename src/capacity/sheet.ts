@@ -85,6 +85,29 @@ export type FigureName = keyof typeof FIGURES;
 
 export const FIGURE_NAMES = Object.keys(FIGURES) as FigureName[];
 
+/** What is in a currency. */
+export const PRICE_NAMES: readonly FigureName[] = FIGURE_NAMES.filter(
+  (name) => FIGURES[name].source === LIST_PRICE,
+);
+
+/** Figures of which there may be none; of all others something is divided by, or nothing could be bought. */
+export const MAY_BE_NOTHING: ReadonlySet<FigureName> = new Set([
+  ...PRICE_NAMES,
+  'hubOverheadBytes',
+  'storeMinRu',
+  'storeMinRuPerGb',
+  'autoscaleMinRu',
+  'autoscaleMinRuPerGb',
+  'autoscaleFloorShare',
+  'serverlessMaxRu',
+  'serverlessMaxGb',
+  'hubStandardMaxUnits',
+  'hubPremiumMaxUnits',
+  'ruPerIndexedTerm',
+  'indexOverheadShare',
+  'envelopeBytes',
+]);
+
 export interface Sheet {
   /** What the prices are, for whoever reads a cost. */
   readonly name: string;

@@ -106,19 +106,24 @@ export interface StoreSize {
   readonly skew: number;
   /** False when a single partition would need more than it can ever have. */
   readonly possible: boolean;
+  /** Whether the container has to be made with less throughput and raised, to have so few partitions. */
+  readonly raised: boolean;
   readonly storedGb: number;
   readonly load: LoadMap;
 }
 
 export type StoreMode = 'provisioned' | 'autoscale';
 
-const MAX_ROUNDS = 40;
+const MAX_ROUNDS = 20;
 /** By how much the partitions grow in a round that looks for a number that tells hot keys apart. */
-const MORE_PARTITIONS = 0.1;
+const MORE_PARTITIONS = 0.2;
+/** Nobody pays more than so many times the sum for keys that happen to share a partition. */
+const MAX_HEADROOM = 8;
 
 /**
  * RU/s for a rate. Throughput is divided evenly among the physical partitions and their number depends on the throughput,
- * so it is raised until the busiest partition has enough.
+ * so it is raised until the busiest partition has enough. A key that needs more than what each partition of a new container
+ * has is given it by a container that is made with less and raised to the {@link StoreSize.ruPerSecond} afterwards.
  */
 export function sizeStore(target: PipelineTarget, rate: number, mode: StoreMode, sheet: Sheet): StoreSize {
   const of = (name: FigureName): number => figure(sheet, name);
@@ -133,35 +138,42 @@ export function sizeStore(target: PipelineTarget, rate: number, mode: StoreMode,
       ? Math.max(of('autoscaleMinRu'), storedGb * of('autoscaleMinRuPerGb'))
       : Math.max(of('storeMinRu'), storedGb * of('storeMinRuPerGb'));
   const roundUp = (ru: number): number => Math.ceil((ru - 1e-6) / step) * step;
-  let ruPerSecond = roundUp(Math.max(least, skewed + even));
-  let physicalPartitions = byStorage;
-  let load: LoadMap | undefined;
-  for (let round = 0; round < MAX_ROUNDS; round += 1) {
-    const wanted = Math.max(byStorage, physicalPartitionsFor(ruPerSecond, mode, sheet));
-    if (load === undefined || wanted !== physicalPartitions) load = mapOf(target, 1, wanted);
-    physicalPartitions = wanted;
-    const busiest = load.hottestStoreShare * skewed + even / physicalPartitions;
-    if (busiest > perPartition) {
+  const first = roundUp(Math.max(least, skewed + even));
+  const sized = (share: number): StoreSize => {
+    let ruPerSecond = first;
+    let physicalPartitions = 0;
+    let load: LoadMap | undefined;
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      const wanted = Math.max(byStorage, Math.ceil(ruPerSecond / share));
+      if (load === undefined || wanted !== physicalPartitions) load = mapOf(target, 1, wanted);
+      physicalPartitions = wanted;
+      const busiest = load.hottestStoreShare * skewed + even / physicalPartitions;
+      const alone = load.hottestKeyShare * skewed + even / physicalPartitions;
+      const needed = roundUp(Math.max(least, busiest * physicalPartitions));
+      const fits = busiest <= perPartition && needed <= ruPerSecond;
       // Keys that share a partition are told apart by more partitions, a single key is not.
-      if (load.hottestKeyShare * skewed + even / physicalPartitions > perPartition) break;
-      const more = physicalPartitions + Math.ceil(physicalPartitions * MORE_PARTITIONS);
-      ruPerSecond = roundUp(more * initialShare(mode, sheet));
-      continue;
+      const next = busiest <= perPartition ? needed : roundUp(morePartitions(physicalPartitions) * share);
+      if (fits || alone > perPartition || next > first * MAX_HEADROOM || round === MAX_ROUNDS - 1)
+        return {
+          ruWithoutSkew: skewed + even,
+          ruPerSecond,
+          physicalPartitions,
+          skew: load.hottestStoreShare * physicalPartitions,
+          possible: fits,
+          raised: share === perPartition && mode === 'provisioned',
+          storedGb,
+          load,
+        };
+      ruPerSecond = next;
     }
-    const needed = roundUp(Math.max(least, busiest * physicalPartitions));
-    if (needed <= ruPerSecond) break;
-    ruPerSecond = needed;
-  }
-  load ??= mapOf(target, 1, physicalPartitions);
-  return {
-    ruWithoutSkew: skewed + even,
-    ruPerSecond,
-    physicalPartitions,
-    skew: load.hottestStoreShare * physicalPartitions,
-    possible: load.hottestStoreShare * skewed + even / physicalPartitions <= perPartition,
-    storedGb,
-    load,
+    throw new RangeError('a size takes at least one round');
   };
+  const asMade = sized(initialShare(mode, sheet));
+  return asMade.possible || mode === 'autoscale' ? asMade : sized(perPartition);
+}
+
+function morePartitions(count: number): number {
+  return count + Math.ceil(count * MORE_PARTITIONS);
 }
 
 /** Physical partitions that a container made with this throughput has. */

@@ -113,7 +113,7 @@ function smallestWithinLag(target: PipelineTarget, hub: HubSize, peak: StoreSize
     ruPerSecond,
     physicalPartitions: Math.max(
       Math.ceil(peak.storedGb / figure(sheet, 'storePartitionGb')),
-      physicalPartitionsFor(ruPerSecond, 'provisioned', sheet),
+      physicalPartitionsFor(ruPerSecond, peak.raised ? 'autoscale' : 'provisioned', sheet),
     ),
   });
   const keeps = (size: StoreSize): boolean => {

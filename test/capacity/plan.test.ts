@@ -1,11 +1,21 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createCharge, readCharge } from '../../src/capacity/charges.ts';
 import { costOf } from '../../src/capacity/cost.ts';
+import { mapLoad } from '../../src/capacity/load-map.ts';
 import { plan } from '../../src/capacity/plan.ts';
-import { DEFAULT_SHEET } from '../../src/capacity/sheet.ts';
+import { DEFAULT_SHEET, FIGURE_NAMES, type FigureName, PRICE_NAMES } from '../../src/capacity/sheet.ts';
 import { overrideSheet } from '../../src/capacity/sheet-file.ts';
-import { sizeHub, sizeStore } from '../../src/capacity/sizing.ts';
-import { meanRate, ruPerWrite } from '../../src/capacity/target.ts';
+import { ASSUMED_LATENCY } from '../../src/capacity/simulation-model.ts';
+import {
+  hubPurchases,
+  type StoreMode,
+  type StoreSize,
+  sizeHub,
+  sizeStore,
+} from '../../src/capacity/sizing.ts';
+import { billedByAutoscale, type StoreOption } from '../../src/capacity/store-options.ts';
+import { meanRate, type PipelineTarget, readRuPerSecond, ruPerWrite } from '../../src/capacity/target.ts';
 import { sampleTarget } from './model.ts';
 
 describe('request units', () => {
@@ -57,20 +67,80 @@ describe('a cost', () => {
   });
 
   it('follows a price sheet of the user, and says whose prices it used', () => {
-    const sheet = overrideSheet({ currency: 'EUR', figures: { provisionedPer100RuHour: 0.01 } }, 'ours.yaml');
+    const sheet = overrideSheet({ figures: { provisionedPer100RuHour: 0.01 } }, 'ours.yaml');
     expect(sheet.figures.provisionedPer100RuHour).toEqual({ value: 0.01, source: 'ours.yaml' });
     expect(sheet.figures.storageGbMonth).toEqual(DEFAULT_SHEET.figures.storageGbMonth);
-    const result = plan(sampleTarget(), sheet);
-    expect(result.choice?.cost).toMatchObject({ currency: 'EUR', prices: 'ours.yaml' });
+    const prices = 'ours.yaml, else built-in list prices (US dollars, November 2026)';
+    expect(plan(sampleTarget(), sheet).choice?.cost).toMatchObject({ currency: 'USD', prices });
   });
 
-  it('names an entry of a price sheet that nobody knows', () => {
-    expect(() => overrideSheet({ figures: { provisionedPerRu: 1 } }, 'ours.yaml')).toThrow(
-      /ours\.yaml: figures/,
+  it('replaces nothing but what a price sheet names', () => {
+    fc.assert(
+      fc.property(
+        fc.subarray(FIGURE_NAMES as FigureName[]),
+        fc.double({ min: 0.001, max: 1e6, noNaN: true }),
+        (names, value) => {
+          const figures = Object.fromEntries(
+            names.map((name, at) => [name, at % 2 === 0 ? value : { value, source: 'invoice' }]),
+          );
+          const sheet = overrideSheet({ figures }, 'ours.yaml');
+          for (const name of FIGURE_NAMES) {
+            const at = names.indexOf(name);
+            expect(sheet.figures[name]).toEqual(
+              at < 0
+                ? DEFAULT_SHEET.figures[name]
+                : { value, source: at % 2 === 0 ? 'ours.yaml' : 'invoice' },
+            );
+          }
+        },
+      ),
+      { numRuns: 30 },
     );
-    expect(() => overrideSheet({ figures: { storageGbMonth: -1 } }, 'ours.yaml')).toThrow(
-      /ours\.yaml: figures\.storageGbMonth/,
+  });
+
+  it('takes another currency for all prices or for none', () => {
+    const some = { currency: 'EUR', figures: { provisionedPer100RuHour: 0.01 } };
+    expect(() => overrideSheet(some, 'ours.yaml')).toThrow(
+      /prices in EUR, but hubThroughputUnitHour, .* would stay in USD/,
     );
+    const figures = Object.fromEntries(PRICE_NAMES.map((name) => [name, 2]));
+    expect(overrideSheet({ currency: 'EUR', figures }, 'ours.yaml')).toMatchObject({
+      name: 'ours.yaml',
+      currency: 'EUR',
+    });
+    expect(overrideSheet({ name: 'contract', figures }, 'ours.yaml').name).toBe('contract');
+  });
+
+  it.each([
+    [{ figures: { storageGb: 1 } }, 'figures.storageGb is no limit or price; did you mean storageGbMonth'],
+    [{ figures: { storageGbMonth: -1 } }, 'figures.storageGbMonth must be a number of 0 or more, not -1'],
+    [
+      { figures: { storageGbMonth: '0.3' } },
+      'figures.storageGbMonth must be a number of 0 or more, not "0.3"',
+    ],
+    [{ figures: { storageGbMonth: { value: Number.NaN } } }, 'figures.storageGbMonth must be a number'],
+    [
+      { figures: { storageGbMonth: { value: 1, of: 2 } } },
+      'figures.storageGbMonth.of: a figure has value and source',
+    ],
+    [
+      { figures: { storageGbMonth: { value: 1, source: 2 } } },
+      'figures.storageGbMonth.source must be a text',
+    ],
+    [{ figures: { storePartitionRu: 0 } }, 'figures.storePartitionRu must be a number above 0, not 0'],
+    [{ figures: [1] }, 'figures must be a mapping of names to values'],
+    [{ storageGbMonth: 1 }, 'storageGbMonth stands beside figures, not below it'],
+    [{ prices: 1 }, 'there is no prices; the file has name, currency, figures'],
+    [{ currency: '' }, 'currency must be a text'],
+  ])('says what is wrong with the price sheet %j', (document, message) => {
+    expect(() => overrideSheet(document, 'ours.yaml')).toThrow(`ours.yaml: ${message}`);
+  });
+
+  it('takes a price of nothing, and a file with no figures at all', () => {
+    expect(overrideSheet({ figures: { storageGbMonth: 0 } }, 'ours.yaml').figures.storageGbMonth.value).toBe(
+      0,
+    );
+    expect(overrideSheet({ figures: null }, 'ours.yaml').figures).toEqual(DEFAULT_SHEET.figures);
   });
 });
 
@@ -97,6 +167,103 @@ describe('sizing', () => {
     expect(size.skew).toBeGreaterThan(1);
     const perPartition = size.ruPerSecond / size.physicalPartitions;
     expect(perPartition).toBeGreaterThanOrEqual(size.ruWithoutSkew * size.load.hottestStoreShare - 1);
+  });
+
+  it('buys processing and capacity units for what goes out, too', () => {
+    const flow = { ratePerSecond: 20_000, eventBytes: 1_000, consumerGroups: 1 };
+    const units = (consumerGroups: number, partitions = 20) =>
+      hubPurchases({ ...flow, consumerGroups }, partitions, DEFAULT_SHEET);
+    // 20 MB/s in need 3 units of 7.5 MB/s, which are sold as 4; 10 readers take 200 MB/s out, 14 units of 15 MB/s.
+    expect(units(1)).toEqual([
+      { tier: 'standard', throughputUnits: 20 },
+      { tier: 'premium', processingUnits: 4 },
+      { tier: 'dedicated', capacityUnits: 1 },
+    ]);
+    expect(units(10)).toEqual([
+      { tier: 'premium', processingUnits: 16 },
+      { tier: 'dedicated', capacityUnits: 1 },
+    ]);
+    expect(units(11).at(-1)).toEqual({ tier: 'dedicated', capacityUnits: 2 });
+    expect(units(1, 33).map(({ tier }) => tier)).toEqual(['premium', 'dedicated']);
+    expect(units(1, 101).map(({ tier }) => tier)).toEqual(['dedicated']);
+    expect(hubPurchases({ ...flow, eventBytes: 1_048_577 }, 1, DEFAULT_SHEET)).toEqual([]);
+  });
+
+  it('needs partitions and consumers for the rate, and says where a hub ends', () => {
+    const size = sizeHub(sampleTarget({ consumerPerSecond: 500 }), 5_000, DEFAULT_SHEET);
+    expect(size).toMatchObject({ throughputUnits: 6, partitions: 10 });
+    const huge = sizeHub(sampleTarget(), 1_000_000, DEFAULT_SHEET);
+    expect(huge).toMatchObject({ throughputUnits: 1_086, partitions: 1_024 });
+    expect(huge.partitionsWhy).toContain('a hub has 1,024 at most');
+  });
+
+  it('rounds to the steps and minima in which throughput is sold', () => {
+    const small = { ratePerSecond: 10, retentionMs: 60_000 };
+    const size = (mode: StoreMode, overrides: Partial<PipelineTarget>) =>
+      sizeStore(sampleTarget(overrides), overrides.ratePerSecond ?? 0, mode, DEFAULT_SHEET).ruPerSecond;
+    expect([size('provisioned', small), size('autoscale', small)]).toEqual([400, 1_000]);
+    // 100 x 12.136 RU.
+    const one = { ratePerSecond: 100, retentionMs: 60_000 };
+    expect([size('provisioned', one), size('autoscale', one)]).toEqual([1_300, 2_000]);
+    // 1,162 B and 15 %, 10 a second for five years are 2,107 GB: 1 RU/s for each, or 10 with autoscale; 43 partitions.
+    const old = { ratePerSecond: 1, retentionMs: 50 * 365 * 86_400_000 };
+    expect([size('provisioned', old), size('autoscale', old)]).toEqual([2_200, 22_000]);
+  });
+
+  it('finds the number of partitions that tells hot keys apart', () => {
+    const target = sampleTarget({ keys: 60, ratePerSecond: 15_000, retentionMs: 60_000 });
+    const size = sizeStore(target, 15_000, 'provisioned', DEFAULT_SHEET);
+    // Thirty-one partitions would do for their sum, but some of them would have four keys of 3,034 RU/s.
+    expect(size.physicalPartitions).toBeGreaterThan(31);
+    expect(size.possible).toBe(true);
+    expect(size.load.hottestStoreShare * size.ruWithoutSkew).toBeLessThanOrEqual(10_000);
+    expect(sizeStore(target, 60_000, 'provisioned', DEFAULT_SHEET).possible).toBe(false);
+  });
+
+  it('never needs less for more, and never has less than it needs', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 20_000 }),
+        fc.double({ min: 1, max: 4, noNaN: true }),
+        fc.integer({ min: 50, max: 20_000 }),
+        fc.integer({ min: 1, max: 4 }),
+        fc.integer({ min: 3, max: 200 }),
+        fc.constantFrom('provisioned' as const, 'autoscale' as const),
+        fc.integer({ min: 0, max: 5_000 }),
+        (rate, factor, bodyBytes, consumerGroups, keys, mode, readsPerSecond) => {
+          const target = sampleTarget({
+            bodyBytes,
+            consumerGroups,
+            keys,
+            readsPerSecond,
+            ratePerSecond: rate,
+          });
+          const [hub, more] = [rate, rate * factor].map((r) => sizeHub(target, r, DEFAULT_SHEET));
+          expect(more?.throughputUnits).toBeGreaterThanOrEqual(hub?.throughputUnits ?? 0);
+          expect(more?.partitions).toBeGreaterThanOrEqual(hub?.partitions ?? 0);
+          expect(more?.purchases.length).toBeLessThanOrEqual(hub?.purchases.length ?? 0);
+          const [size, larger] = [rate, rate * factor].map((r) =>
+            sizeStore({ ...target, ratePerSecond: r }, r, mode, DEFAULT_SHEET),
+          ) as [StoreSize, StoreSize];
+          expect(larger.ruWithoutSkew).toBeGreaterThanOrEqual(size.ruWithoutSkew);
+          expect(larger.storedGb).toBeGreaterThanOrEqual(size.storedGb);
+          for (const { load, physicalPartitions, possible, ruPerSecond, ruWithoutSkew, storedGb } of [
+            size,
+            larger,
+          ]) {
+            expect(ruPerSecond % (mode === 'autoscale' ? 1_000 : 100)).toBe(0);
+            expect(ruPerSecond).toBeGreaterThanOrEqual(ruWithoutSkew);
+            expect(physicalPartitions * 50).toBeGreaterThanOrEqual(storedGb);
+            if (!possible) continue;
+            const reads = readRuPerSecond(target, DEFAULT_SHEET);
+            const busiest = load.hottestStoreShare * (ruWithoutSkew - reads) + reads / physicalPartitions;
+            expect(busiest).toBeLessThanOrEqual(ruPerSecond / physicalPartitions + 1e-6);
+            expect(ruPerSecond / physicalPartitions).toBeLessThanOrEqual(10_000);
+          }
+        },
+      ),
+      { numRuns: 12 },
+    );
   });
 
   it('means a day with its peak', () => {
@@ -141,8 +308,16 @@ describe('a plan', () => {
     expect(result.warnings[0]).toMatch(
       /no throughput can save it: it takes up to 824 events\/s, which is 4,039 events\/s of all keys\. Split/,
     );
-    const saved = plan({ ...result.target, ratePerSecond: 4_000 }, DEFAULT_SHEET);
-    expect(saved.warnings.join('\n')).not.toMatch(/no throughput can save it/);
+    const single = (rate: number) =>
+      sizeStore(sampleTarget({ keys: 1, retentionMs: 60_000 }), rate, 'provisioned', DEFAULT_SHEET);
+    expect(single(494)).toMatchObject({ possible: true, raised: false, ruPerSecond: 6_000 });
+    expect(single(823)).toMatchObject({
+      possible: true,
+      raised: true,
+      ruPerSecond: 10_000,
+      physicalPartitions: 1,
+    });
+    expect(single(825).possible).toBe(false);
   });
 
   it('warns of a logical partition that outgrows its limit', () => {
@@ -153,10 +328,138 @@ describe('a plan', () => {
     expect(result.warnings.join('\n')).toMatch(/a logical partition takes 20 GB/);
   });
 
-  it('offers serverless where its throughput is enough', () => {
-    const names = (rate: number): readonly string[] =>
-      plan(sampleTarget({ ratePerSecond: rate }), DEFAULT_SHEET).options.map(({ name }) => name);
-    expect(names(100)).toContain('serverless');
-    expect(names(5_000)).not.toContain('serverless');
+  it('offers serverless where its throughput, its storage and its one region are enough', () => {
+    const names = (overrides: Partial<PipelineTarget>): readonly string[] =>
+      plan(sampleTarget(overrides), DEFAULT_SHEET).options.map(({ name }) => name);
+    // 411 events/s of 12.136 RU are just below the 5,000 RU/s of a new container.
+    expect(names({ ratePerSecond: 411 })).toContain('serverless');
+    expect(names({ ratePerSecond: 412 })).not.toContain('serverless');
+    expect(names({ ratePerSecond: 100, retentionMs: 86 * 86_400_000 })).toContain('serverless');
+    expect(names({ ratePerSecond: 100, retentionMs: 87 * 86_400_000 })).not.toContain('serverless');
+    expect(names({ ratePerSecond: 100, regions: 2 })).not.toContain('serverless');
+  });
+
+  it('pays serverless for every write, change and read of the day', () => {
+    const peak = { ratePerSecond: 200, durationMs: 6 * 3_600_000 };
+    const target = sampleTarget({ ratePerSecond: 100, peak, readsPerSecond: 50, retentionMs: 1 });
+    const serverless = plan(target, DEFAULT_SHEET).options.find(({ name }) => name === 'serverless');
+    // 125 events/s of 12.136 RU and 50 reads of 1.0054 RU, 730 hours, 0.25 a million.
+    expect(serverless?.perMonth).toBeCloseTo((0.25 * 730 * 3_600 * (125 * 12.13598 + 50 * 1.00539)) / 1e6, 0);
+  });
+
+  it('pays autoscale for the busiest second of each hour, with a floor of a tenth, 1.5 times the price', () => {
+    const [hour] = [3_600_000];
+    const options = (overrides: Partial<PipelineTarget>) =>
+      plan(sampleTarget({ keys: 1, retentionMs: 60_000, ...overrides }), DEFAULT_SHEET).options;
+    const billed = (overrides: Partial<PipelineTarget>): number => {
+      const { purchase } = options(overrides).find(({ name }) => name === 'autoscale') as StoreOption;
+      return purchase.mode === 'autoscale' ? purchase.billedRuPerSecond : 0;
+    };
+    const perEvent = 12.13598;
+    expect(billed({ ratePerSecond: 500 })).toBeCloseTo(500 * perEvent, 0);
+    expect(billed({ ratePerSecond: 400, readsPerSecond: 1_000 })).toBeCloseTo(400 * perEvent + 1_005, 0);
+    // Two hours at the peak, in three hours of the clock; the others are billed a tenth of the 7,000 RU/s and not the 10 events/s.
+    const peak = { ratePerSecond: 500, durationMs: 2 * hour };
+    expect(billed({ ratePerSecond: 10, peak })).toBeCloseTo((21 * 700 + 3 * 500 * perEvent) / 24, 0);
+    const steady = options({ ratePerSecond: 500 });
+    const month = (name: string) => steady.find((option) => option.name === name)?.perMonth ?? 0;
+    expect(month('autoscale')).toBeCloseTo((0.012 * 730 * 500 * perEvent) / 100, 0);
+    expect(month('provisioned for the peak')).toBeCloseTo((0.008 * 730 * 6_100) / 100, 0);
+  });
+
+  it('knows both ways in which autoscale follows partitions of different load', () => {
+    const load = mapLoad({
+      keys: 1,
+      distribution: { kind: 'uniform' },
+      hubPartitions: 1,
+      physicalPartitions: 4,
+    });
+    const size = { load, physicalPartitions: 4, ruPerSecond: 40_000 };
+    // All of 5,000 RU/s in one of four partitions of 10,000: three bill their floor of 1,000, or all what the first does.
+    expect(billedByAutoscale([5_000], size, sampleTarget(), DEFAULT_SHEET)).toEqual({
+      byPartition: 8_000,
+      byBusiest: 20_000,
+    });
+    expect(billedByAutoscale([5_000, 0], size, sampleTarget(), DEFAULT_SHEET)).toEqual({
+      byPartition: 6_000,
+      byBusiest: 12_000,
+    });
+    expect(billedByAutoscale([1e9], size, sampleTarget(), DEFAULT_SHEET).byBusiest).toBe(40_000);
+  });
+
+  it('pays each region, and Capture by the throughput unit', () => {
+    const target = sampleTarget({ ratePerSecond: 2_000, keys: 100 });
+    const itemsOf = (overrides: Partial<PipelineTarget>) =>
+      new Map(
+        plan({ ...target, ...overrides }, DEFAULT_SHEET).choice?.cost.items.map(({ name, perHour }) => [
+          name,
+          perHour,
+        ]),
+      );
+    const one = itemsOf({});
+    const two = itemsOf({ regions: 2, capture: true });
+    const store = [...one.keys()].filter((name) => name.startsWith('Cosmos DB'));
+    expect(store).toHaveLength(2);
+    for (const name of store) expect(two.get(name)).toBeCloseTo(2 * (one.get(name) ?? 0), 9);
+    expect(one.has('Event Hubs Capture')).toBe(false);
+    expect(two.get('Event Hubs Capture')).toBeCloseTo(3 * 0.1, 9);
+    expect(two.get('Event Hubs throughput units')).toBe(one.get('Event Hubs throughput units'));
+  });
+
+  it('leaves no budget of reads to a peak that waits', () => {
+    const peak = { ratePerSecond: 3_000, durationMs: 2 * 3_600_000 };
+    const target = sampleTarget({
+      ratePerSecond: 500,
+      peak,
+      maxLagMs: 3_600_000,
+      retentionMs: 60_000,
+      keys: 300,
+    });
+    const forLag = (readsPerSecond: number): number => {
+      const options = plan({ ...target, readsPerSecond }, DEFAULT_SHEET).options;
+      const { purchase } = options.find(({ name }) => name === 'provisioned for the lag') as StoreOption;
+      return purchase.mode === 'provisioned' ? purchase.ruPerSecond : 0;
+    };
+    expect(forLag(10_000) - forLag(0)).toBeGreaterThan(9_000);
+  });
+
+  it('has its numbers without their words, and they are the same', () => {
+    const { needs, figures } = plan(sampleTarget({ bodyBytes: 1_000 }), DEFAULT_SHEET);
+    expect(needs).toMatchObject({
+      ratePerSecond: 5_000,
+      eventBytes: 1_180,
+      throughputUnits: 6,
+      hubPartitions: 6,
+      consumers: 1,
+      itemBytes: 1_256,
+    });
+    expect(needs.ruPerWrite).toBeCloseTo(11.2536, 4);
+    expect(needs.ruPerChange).toBeCloseTo(1.0091, 4);
+    expect(needs.ruPerSecondWithoutHeadroom).toBeCloseTo(5_000 * (11.2536 + 1.0091), -1);
+    // 5,000 x 86,400 x 1,256 B and 15 %.
+    expect(needs.storedGb).toBeCloseTo(623.98, 1);
+    expect(needs.physicalPartitions).toBe(Math.max(13, Math.ceil(needs.ruPerSecond / 6_000)));
+    const figure = (name: string) => figures.find((each) => each.name === name)?.value;
+    expect(figure('with skew headroom')).toBe(`${needs.ruPerSecond.toLocaleString('en-US')} RU/s`);
+    expect(figure('physical partitions')).toBe(String(needs.physicalPartitions));
+  });
+
+  it('names the rest that stands in the way', () => {
+    const warned = (overrides: Partial<PipelineTarget>): string =>
+      plan(sampleTarget({ keys: 200, retentionMs: 60_000, ...overrides }), DEFAULT_SHEET).warnings.join('\n');
+    const { p50Ms, p99Ms } = ASSUMED_LATENCY.feed;
+    expect(warned({ maxLagMs: p99Ms - 1 })).toContain(
+      `takes ${p50Ms} ms to the feed without any (${p99Ms} ms at p99)`,
+    );
+    expect(warned({ maxLagMs: p99Ms })).not.toContain('--max-lag');
+    const hot = { distribution: { kind: 'hotspot', keyShare: 0.005, loadShare: 0.5 } } as const;
+    expect(warned({ ...hot, ratePerSecond: 1_500, indexedTerms: 0 })).not.toContain('for itself');
+    expect(warned({ ...hot, ratePerSecond: 2_200, indexedTerms: 0 })).toMatch(
+      /needs 1\.19 throughput units for itself/,
+    );
+    expect(warned({ ratePerSecond: 100_000, keys: 5_000 })).toMatch(/above the 1,000,000 of a container/);
+    const large = plan(sampleTarget({ bodyBytes: 2_000_000, ratePerSecond: 1, keys: 10 }), DEFAULT_SHEET);
+    expect(large.choice).toBeUndefined();
+    expect(large.warnings.join('\n')).toMatch(/larger than the 1,048,576 B/);
   });
 });
