@@ -1,54 +1,31 @@
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN = 0x7b;
-const CLOSE = 0x7d;
+/** The service writes this property last. Nothing inside a string reads like it: a quote there has a backslash in front. */
+const LAST_PROPERTY = ',"_lsn":';
+const ARRAY = '"Documents":[';
 const COMMA = 0x2c;
 const END = 0x5d;
-const ARRAY = '"Documents":[';
 
 /**
- * The texts of the objects in the array `Documents` of a reply, in their order: who passes items on as JSON need not make
- * it again, and numbers keep all their digits. `undefined` where the reply is not written the way the service does, without
- * spaces, or has another number of objects than `count`.
+ * The JSON of each document of a change feed reply in latest-version mode, cut from the text of the reply: who passes items
+ * on need not make it again, and numbers keep all their digits. `undefined` where it cannot be told by the log sequence
+ * numbers alone: one at the end of every document, and none anywhere else, or an object inside an item has such a property.
  */
-export function documentTexts(reply: string, count: number): readonly string[] | undefined {
+export function documentTexts(
+  reply: string,
+  documents: readonly Readonly<Record<string, unknown>>[],
+): readonly string[] | undefined {
   const texts: string[] = [];
-  let at = reply.indexOf(ARRAY);
-  if (at < 0) return undefined;
-  at += ARRAY.length;
-  for (let next = COMMA; next === COMMA; ) {
-    const end = endOfObject(reply, at);
-    if (end < 0) return undefined;
-    texts.push(reply.slice(at, end));
-    next = reply.charCodeAt(end);
+  let start = reply.indexOf(ARRAY) + ARRAY.length;
+  let at = start;
+  for (const document of documents) {
+    // From where the last one ended, not from where this one begins: every such property must count.
+    const property = reply.indexOf(LAST_PROPERTY, at);
+    if (property < 0) return undefined;
+    at = reply.indexOf('}', property);
+    if (reply.slice(property + LAST_PROPERTY.length, at) !== String(document['_lsn'])) return undefined;
+    const next = reply.charCodeAt(at + 1);
     if (next !== COMMA && next !== END) return undefined;
-    at = end + 1;
+    texts.push(reply.slice(start, at + 1));
+    start = at + 2;
   }
-  return texts.length === count ? texts : undefined;
-}
-
-/** Where the object that begins at `start` ends, -1 where there is none. */
-function endOfObject(text: string, start: number): number {
-  if (text.charCodeAt(start) !== OPEN) return -1;
-  const { length } = text;
-  let depth = 0;
-  for (let at = start; at < length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) at = endOfString(text, at);
-    else if (code === OPEN) depth++;
-    else if (code === CLOSE && --depth === 0) return at + 1;
-  }
-  return -1;
-}
-
-/** Where the closing quote of the string is that opens at `quote`. */
-function endOfString(text: string, quote: number): number {
-  const { length } = text;
-  let at = quote + 1;
-  for (; at < length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) break;
-    if (code === BACKSLASH) at++;
-  }
-  return at;
+  return reply.includes(LAST_PROPERTY, at) ? undefined : texts;
 }

@@ -138,7 +138,7 @@ function rawPage(reply: Reply): RawPage {
 
 function textsOf({ headers }: Reply, { documents }: RawPage): readonly string[] | undefined {
   const body = feedReplyText(headers);
-  return body === undefined ? undefined : documentTexts(body, documents.length);
+  return body === undefined ? undefined : documentTexts(body, documents);
 }
 
 /** `0:-1#27`, `0:1#27#1=5` or `0:27`: the global log sequence number is 27. */
