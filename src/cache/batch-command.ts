@@ -13,9 +13,9 @@ const LONG_BYTES = 256;
 /**
  * The one place that reaches into ioredis (6.0): a batch of plain commands travels as a single entry of its queue. ioredis
  * makes a command object, two promises and the text of every command, then joins all of the text and copies it twice; here
- * the batch is one buffer. When an entry has had its reply, ioredis takes it from the head of `commandQueue` and calls its
- * `resolve` or `reject`; the entry puts itself back until every command has its own. Connecting, the queue while offline
- * and repeating what was not answered stay with ioredis, so the entry encodes what is still open whenever it is asked for its bytes.
+ * the batch is one buffer. For each reply ioredis takes the entry from the head of `commandQueue` and calls its `resolve` or
+ * `reject`; the entry puts itself back until every command has its own. Connecting, the queue while offline and repeating
+ * what was not answered stay with ioredis, so the entry encodes what is still open whenever it is asked for its bytes.
  *
  * Returns undefined for what is not that simple: other commands, a limit on the time of a command (ioredis then rejects what
  * is still in its queue), or an ioredis whose queue has moved; test/cache/batch-command.test.ts guards that it has not.
