@@ -38,9 +38,11 @@ export function renderOpenMetrics(report: RunReport): string {
   const lines: string[] = [];
   for (const [name, { unit, values }] of metricsOf(report)) {
     const metric = `cosmos_pipe_${name}`;
-    const others = ['count', 'rate'].filter((aggregation) => aggregation in values);
+    const others = ['count', 'rate'].filter(
+      (aggregation) => aggregation in values && unitOf(unit, aggregation) !== unit,
+    );
     const help = [unit, ...others.map((aggregation) => `${aggregation} in ${unitOf(unit, aggregation)}`)];
-    lines.push(`# TYPE ${metric} gauge`, `# HELP ${metric} ${[...new Set(help)].join(', ')}`);
+    lines.push(`# TYPE ${metric} gauge`, `# HELP ${metric} ${help.join(', ')}`);
     for (const [aggregation, value] of Object.entries(values)) {
       lines.push(`${metric}{aggregation="${aggregation}",run="${labelValue(report.run)}"} ${value}`);
     }

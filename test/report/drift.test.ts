@@ -82,6 +82,15 @@ it('does not take a busy moment of the machine for a trend', () => {
   });
 });
 
+it('takes a few megabytes or milliseconds for noise, however large a share they are', () => {
+  const small = soak({
+    rss: (second) => 4e7 + second * 1e4,
+    p99Ms: (second) => 5 + second / 100,
+    waiting: (second) => 10 + second / 20,
+  });
+  expect(driftOf(small)?.growing).toEqual([]);
+});
+
 it('leaves out how a process settles', () => {
   const settling = (second: number) => (second < SECONDS * 0.1 ? 1e8 : 3e8);
   expect(driftOf(soak({ rss: settling }))).toMatchObject({ growing: [], memory: { change: 0 } });

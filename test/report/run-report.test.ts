@@ -35,6 +35,13 @@ describe('the schema of a report', () => {
     expect(parseRunReport(throughJson(report), 'x.json')).toEqual(report);
   });
 
+  it('reads what a newer version wrote, whose members it does not know', () => {
+    const { process, ...report } = sampleReport();
+    const newer = { ...report, process: { ...process, handles: 3 }, weather: 'fair' };
+    expect(parseRunReport(throughJson(newer), 'x.json')).toMatchObject({ run: 'run-1', weather: 'fair' });
+    expect(() => parseRunReport({ ...newer, durationMs: 'long' }, 'x.json')).toThrow(/\(durationMs:/);
+  });
+
   it('names the member that is wrong', () => {
     const broken = { ...sampleReport(), durationMs: 'long' };
     expect(() => parseRunReport(broken, 'x.json')).toThrow(
@@ -91,6 +98,16 @@ describe('the bottleneck', () => {
     );
   });
 
+  it('blames no range that has hardly more than its share', () => {
+    const { ru } = sampleReport();
+    const bottleneck = findBottleneck(
+      [sampleStage('produce'), sampleStage('ingest', { perSecond: 500, throttled: 5_000 })],
+      ru,
+    );
+    expect(bottleneck).toMatchObject({ stage: 'ingest', reason: 'throttled' });
+    expect(bottleneck?.sentence).not.toContain('because range');
+  });
+
   it('is the largest part of the latency when every stage kept up', () => {
     const bottleneck = findBottleneck([
       sampleStage('produce', { latencyMs: 5 }),
@@ -135,6 +152,20 @@ describe('merging shards', () => {
     expect(merged.endToEnd?.p99Ms).toBeGreaterThan(1_700);
     expect(merged.thresholds[0]).toMatchObject({ metric: 'e2e_latency', ok: false });
     expect(() => parseRunReport(throughJson(merged), 'merged')).not.toThrow();
+  });
+
+  it('weighs the charge of a write by how many writes a shard made, and keeps the memory of the largest process', () => {
+    const { process, ru } = sampleReport();
+    if (process === undefined || ru === undefined) throw new Error('the sample has both');
+    const rssSeries = { intervalMs: 1_000, bytes: [1e8, 3e8] };
+    const dear = {
+      ru: { ...ru, perWrite: 11, operations: { upsert: { count: 30_000, requestCharge: 330_000 } } },
+      process: { ...process, rssMaxBytes: 3e8, rssSeries },
+    };
+    expect(mergeReports([sampleReport(), sampleReport(dear)])).toMatchObject({
+      ru: { perWrite: 10 },
+      process: { rssMaxBytes: 3e8, rssSeries },
+    });
   });
 
   it('is trusted only when every shard is', () => {
