@@ -140,6 +140,25 @@ function changed(report: RunReport, path: string): RunReport {
   return copy as never;
 }
 
+it('takes rates of what was tried, not of what succeeded', () => {
+  const { load, ru, stages } = fullReport();
+  if (load === undefined || ru === undefined) throw new Error('the sample has both');
+  const [produce] = stages;
+  if (produce === undefined) throw new Error('there are stages');
+  const rate = (name: string) =>
+    metricsOf({
+      load: { ...load, sent: 90, dropped: 10, late: 20, hottestKey: { key: 'a', events: 9 } },
+      ru: { ...ru, throttled: 10, operations: { upsert: { count: 90, requestCharge: 1 } } },
+      stages: [{ ...produce, done: 60, failed: 20, throttled: 20 }],
+    }).get(name)?.values['rate'];
+  expect(rate('dropped_events')).toBe(0.1);
+  expect(rate('late_arrivals')).toBe(0.2);
+  expect(rate('hottest_key')).toBe(0.1);
+  expect(rate('throttled')).toBe(0.1);
+  expect(rate('produce_errors')).toBe(0.25);
+  expect(rate('produce_throttled')).toBe(0.2);
+});
+
 it('answers any percentile of a distribution and nothing else', () => {
   const histogram = new Histogram();
   for (let micros = 1; micros <= 1_000; micros += 1) histogram.record(micros * 1_000);

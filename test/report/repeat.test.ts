@@ -39,6 +39,16 @@ it('holds a threshold only when every run did, and doubts the whole when one run
   expect(joined).toMatchObject({ valid: false, doubts: ['run 3: arrivals came late'] });
 });
 
+it('reports the better of the two in the middle of an even number of runs', () => {
+  const joined = joinRepeats([report('d', 40), report('b', 20), report('a', 10), report('c', 30)]);
+  expect(joined.run).toBe('b');
+  const p99 = joined.repeats?.metrics.find(
+    ({ metric, aggregation }) => `${metric}:${aggregation}` === 'e2e_latency:p(99)',
+  );
+  expect(p99?.median).toBeGreaterThan(p99?.min ?? 0);
+  expect(p99?.median).toBeLessThan(p99?.max ?? 0);
+});
+
 it('leaves a single run as it is', () => {
   const one = report('a', 20);
   expect(joinRepeats([one])).toBe(one);
