@@ -70,6 +70,16 @@ describe('noise', () => {
     });
   });
 
+  it('excuses no event more that was lost, whatever the limit', () => {
+    const losing = (lost: number) => {
+      const { verdict } = sampleReport();
+      if (verdict === undefined) throw new Error('the sample has a verdict');
+      return sampleReport({ verdict: { ...verdict, totals: { ...verdict.totals, lost } } });
+    };
+    expect(compareReports([losing(10)], [losing(11)], 10).ok).toBe(false);
+    expect(compareReports([losing(11)], [losing(10)], 10).ok).toBe(true);
+  });
+
   it('never hides a figure that is better when it is higher', () => {
     const rate = (donePerSecond: number): RunReport => {
       const { stages } = sampleReport();
