@@ -115,6 +115,12 @@ describe('the RU recorder', () => {
     });
   });
 
+  it('calls a single charge no rate beyond itself', () => {
+    const ru = createRuRecorder({ clock: manualClock() });
+    ru.charge('upsert', '0', 10);
+    expect(ru.summary()).toMatchObject({ perSecond: 10, busiestPerSecond: 10 });
+  });
+
   it('merges by operation, range and second', () => {
     const clocks = [manualClock(1_000_000), manualClock(1_001_000)];
     const merged = mergeRuSummaries(

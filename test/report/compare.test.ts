@@ -70,6 +70,15 @@ describe('noise', () => {
     });
   });
 
+  it('is centred on the median of the repeats, which need not be a run of them', () => {
+    const repeated = joinRepeats([withLatency(40), withLatency(60)]);
+    const p50 = compareReports([repeated], [withLatency(50)], 0.1).metrics.find(
+      ({ aggregation }) => aggregation === 'p(50)',
+    );
+    expect(p50?.baseline).toBeCloseTo(p50?.current ?? 0, -1);
+    expect(Math.abs(p50?.change ?? 1)).toBeLessThan(0.02);
+  });
+
   it('excuses no event more that was lost, whatever the limit', () => {
     const losing = (lost: number) => {
       const { verdict } = sampleReport();
