@@ -290,9 +290,9 @@ function header(
 ): string {
   return [
     `       load  ${text}, ${formatCount(target.keys)} keys, ${formatKeyDistribution(target.distribution)}, ${formatCount(target.bodyBytes)} B each`,
-    ` event hubs  ${formatCount(provision.throughputUnits ?? 0)} throughput units, ${formatCount(provision.hubPartitions)} partitions`,
+    ` event hubs  ${counted(provision.throughputUnits ?? 0, 'throughput unit')}, ${counted(provision.hubPartitions, 'partition')}`,
     `     ingest  ${counted(provision.consumers, 'consumer')} of ${formatCount(target.consumerPerSecond)} events/s`,
-    `  cosmos db  ${formatCount(provision.ruPerSecond)} RU/s in ${formatCount(provision.physicalPartitions)} physical partitions`,
+    `  cosmos db  ${formatCount(provision.ruPerSecond)} RU/s in ${counted(provision.physicalPartitions, 'physical partition')}`,
     ...outages.map((outage) => `     outage  ${outage}`),
     '',
   ].join('\n');

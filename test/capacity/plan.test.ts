@@ -363,6 +363,7 @@ describe('a plan', () => {
     expect(billed({ ratePerSecond: 10, peak })).toBeCloseTo((21 * 700 + 3 * 500 * perEvent) / 24, 0);
     const steady = options({ ratePerSecond: 500 });
     const month = (name: string) => steady.find((option) => option.name === name)?.perMonth ?? 0;
+    expect(steady.map(({ name }) => name)).toEqual(['provisioned for the peak', 'autoscale']);
     expect(month('autoscale')).toBeCloseTo((0.012 * 730 * 500 * perEvent) / 100, 0);
     expect(month('provisioned for the peak')).toBeCloseTo((0.008 * 730 * 6_100) / 100, 0);
   });
@@ -385,6 +386,17 @@ describe('a plan', () => {
       byBusiest: 12_000,
     });
     expect(billedByAutoscale([1e9], size, sampleTarget(), DEFAULT_SHEET).byBusiest).toBe(40_000);
+    const many = mapLoad({
+      keys: 2_000,
+      distribution: { kind: 'uniform' },
+      hubPartitions: 1,
+      physicalPartitions: 100,
+    });
+    // All partitions are above their floor, so that the sum is what is used.
+    const wide = { load: many, physicalPartitions: 100, ruPerSecond: 1e6 };
+    const billed = billedByAutoscale([500_000], wide, sampleTarget(), DEFAULT_SHEET);
+    expect(billed.byPartition / 500_000).toBeCloseTo(1, 6);
+    expect(billed.byBusiest).toBeGreaterThan(550_000);
   });
 
   it('pays each region, and Capture by the throughput unit', () => {

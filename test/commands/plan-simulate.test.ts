@@ -2,6 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RunReport } from '../../src/report/run-report.ts';
 import { cli } from '../helpers/cli.ts';
 import { sampleReport } from '../report/sample-report.ts';
 
@@ -52,6 +53,54 @@ describe('cosmos-pipe plan', () => {
     expect(stdout).toMatch(/a write +7 RU\n +measured in bench\.json/);
   });
 
+  it('is one document with every number, whose members docs/capacity.md names', async () => {
+    const { stdout } = await cli(['plan', '--rate', '2000/s', '--keys', '100', '--json'], { cwd });
+    const plan = JSON.parse(stdout) as { readonly needs: object };
+    expect(Object.keys(plan)).toEqual([
+      'target',
+      'needs',
+      'figures',
+      'options',
+      'currency',
+      'choice',
+      'warnings',
+    ]);
+    expect(Object.keys(plan.needs)).toEqual([
+      'ratePerSecond',
+      'eventBytes',
+      'throughputUnits',
+      'hubPartitions',
+      'consumers',
+      'itemBytes',
+      'ruPerWrite',
+      'ruPerChange',
+      'ruPerSecondWithoutHeadroom',
+      'ruPerSecond',
+      'skew',
+      'physicalPartitions',
+      'storedGb',
+      'hottestKey',
+    ]);
+    const docs = await readFile('docs/capacity.md', 'utf8');
+    for (const member of Object.keys(plan)) expect(docs).toContain(`\`${member}\``);
+  });
+
+  it.each([
+    ['figures: [1', 'is not valid YAML', 'plan --prices-template > prices.yaml'],
+    ['figures: { storageGb: 1 }', 'did you mean storageGbMonth', 'plan --prices-template'],
+    ['storageGbMonth: 1', 'stands beside figures', 'figures: { storageGbMonth: ... }'],
+    ['currency: EUR', 'would stay in USD', 'give every price'],
+  ])('says in one line what is wrong with the prices %j', async (text, error, hint) => {
+    await writeFile(join(cwd, 'wrong.yaml'), text);
+    const { code, stderr, stdout } = await cli(['plan', '--prices', 'wrong.yaml'], { cwd });
+    expect([code, stdout]).toEqual([2, '']);
+    const [first, second, ...others] = stderr.trimEnd().split('\n');
+    expect(first).toMatch(/^error: .*wrong\.yaml/);
+    expect(first).toContain(error);
+    expect(second).toContain(hint);
+    expect(others).toEqual([]);
+  });
+
   it('refuses a rate of nothing', async () => {
     const { code, stderr } = await cli(['plan', '--rate', '0/s'], { cwd });
     expect(code).toBe(2);
@@ -91,6 +140,43 @@ describe('cosmos-pipe simulate', () => {
     const { code, stderr } = await cli(['simulate', '--rate', '3000/s', '--duration', '1m'], { cwd });
     expect(code).toBe(0);
     expect(stderr).toContain('nothing queued for a second');
+  });
+
+  it('predicts what an outage leaves behind, by the prices of autoscale', async () => {
+    const load = ['simulate', '--rate', '1000/s', '--duration', '30m', '--throughput', '40000'];
+    const { code, stderr, stdout } = await cli(
+      [...load, '--autoscale', '--outage', 'ingest@10m+2m', '-o', 'outage.json'],
+      { cwd },
+    );
+    expect(code).toBe(0);
+    expect(stderr).toContain('outage  ingest@10m+2m');
+    expect(stderr).toMatch(
+      /backlog up to 120,000 events, lag up to 2m00s, caught up 1[2-5]m\d\ds after its start/,
+    );
+    expect(stdout).toMatch(/Cosmos DB autoscale throughput +[\d.]+ +[\d,]+ RU\/s billed in the mean hour/);
+    const report = JSON.parse(await readFile(join(cwd, 'outage.json'), 'utf8')) as RunReport;
+    expect(report.config).toMatchObject({ outages: ['ingest@10m+2m'] });
+    expect(report.cost?.usage?.store).toMatchObject({ mode: 'autoscale', maxRuPerSecond: 40_000 });
+  });
+
+  it('prices the throughput units that were given, enough or not', async () => {
+    const { stdout } = await cli(
+      ['simulate', '--rate', '60000/s', '--duration', '5s', '--throughput-units', '5', '--json'],
+      { cwd },
+    );
+    const report = JSON.parse(stdout) as RunReport;
+    expect(report.cost?.usage?.hub).toEqual({ tier: 'standard', throughputUnits: 5 });
+    expect(report.bottleneck).toMatchObject({ stage: 'produce', reason: 'throttled' });
+  });
+
+  it.each([
+    ['consumer@1h+1m', 'the parts are event-hubs, ingest, cosmos, feed'],
+    ['ingest@1h', 'expected <part>@<start>+<duration>'],
+    ['ingest@soon+1m', 'invalid duration "soon"'],
+  ])('refuses the outage %s', async (outage, message) => {
+    const { code, stderr } = await cli(['simulate', '--outage', outage], { cwd });
+    expect(code).toBe(2);
+    expect(stderr).toContain(message);
   });
 
   it('exits 99 for a crossed threshold', async () => {

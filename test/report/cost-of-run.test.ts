@@ -37,6 +37,15 @@ it('pays for the throughput units of a burst, and not for those of a single seco
   expect(units([...quiet, 1_400, ...quiet])).toEqual({ tier: 'standard', throughputUnits: 1 });
 });
 
+it('leaves Standard for a run that its throughput units do not carry', () => {
+  const report = sampleReport();
+  const fast = report.stages.map((stage) => ({ ...stage, donePerSecond: 50_000 }));
+  expect(costOfRun({ ...report, stages: fast }, DEFAULT_SHEET)?.usage?.hub).toEqual({
+    tier: 'premium',
+    processingUnits: 8,
+  });
+});
+
 it('prices a saved report again: a measured run by what it did, a prediction by what it was given', () => {
   const dear = {
     ...DEFAULT_SHEET,
