@@ -81,9 +81,7 @@ async function open(options: IngestOptions, openStore: typeof openIngestStore): 
           ({ hubCreatedMs }) => hubCreatedMs !== next.createdMs,
         );
         await checkpoints.resetCheckpoints(scope, partitionIdsOf(stale));
-        // Where the hub is new the account may be too: an embedded stack without --data that was started again.
-        if (options.create !== undefined)
-          (await openStore(options.cosmos, options.ru, options.create)).close();
+        if (options.create !== undefined) await createAgain(options, openStore);
         hub.replace(next);
         reached.clear();
       },
@@ -97,6 +95,13 @@ async function open(options: IngestOptions, openStore: typeof openIngestStore): 
     await reader.close();
     throw error;
   }
+}
+
+/** Where the hub is new the account may be too: an embedded stack without --data that was started again. */
+async function createAgain({ cosmos, create, ru }: IngestOptions, openStore: typeof openIngestStore) {
+  // Another worker may be faster, which is a conflict.
+  const store = await openStore(cosmos, ru, create).catch(() => openStore(cosmos, ru));
+  store.close();
 }
 
 const listCheckpoints = (store: CheckpointStore, scope: CheckpointScope): Promise<Checkpoint[]> =>

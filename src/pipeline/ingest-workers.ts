@@ -146,7 +146,8 @@ function setupOf(options: IngestOptions, ownerId: string, workers: number, first
       ...(connectionString === undefined ? {} : { connectionString: connectionString.reveal() }),
     },
     cosmos: { ...account, ...(key === undefined ? {} : { key: key.reveal() }) },
-    ...(first && options.create !== undefined ? { create: options.create } : {}),
+    // When the others start it is there; any of them may have to make it again with its hub.
+    ...(options.create === undefined ? {} : { create: options.create }),
     ...(first && options.restart ? { restart: true } : {}),
     ...(options.mapping === undefined ? {} : { mapping: options.mapping }),
     ...(options.from === undefined ? {} : { from: options.from }),
