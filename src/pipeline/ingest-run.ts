@@ -135,15 +135,19 @@ async function prepareCheckpoints(
   const kept = new Set(partitionIdsOf(await listCheckpoints(checkpoints, scope)));
   const without = hub.partitions.filter(({ partitionId }) => !kept.has(partitionId));
   if (kept.size > 0) return without.map(({ partitionId }) => partitionId);
-  for (const { partitionId, lastSequenceNumber, lastOffset } of without) {
-    if (lastSequenceNumber < 0) continue;
-    await checkpoints.updateCheckpoint({
-      ...scope,
-      partitionId,
-      sequenceNumber: lastSequenceNumber,
-      offset: lastOffset,
-      hubCreatedMs: hub.createdMs,
-    });
-  }
+  // All at once: a process that starts beside this one must not take the partitions that come last for late ones.
+  await Promise.all(
+    without
+      .filter(({ lastSequenceNumber }) => lastSequenceNumber >= 0)
+      .map(({ partitionId, lastSequenceNumber, lastOffset }) =>
+        checkpoints.updateCheckpoint({
+          ...scope,
+          partitionId,
+          sequenceNumber: lastSequenceNumber,
+          offset: lastOffset,
+          hubCreatedMs: hub.createdMs,
+        }),
+      ),
+  );
   return [];
 }

@@ -18,8 +18,8 @@ const RESTART_DELAY_MS = { first: 500, most: 10_000 } as const;
  * A hub that is deleted and made again meanwhile is read from its first event, as are partitions that are added to it.
  *
  * Throws PipeError E_UNREACHABLE, E_AUTH or E_NOT_FOUND when either service cannot be used at the start (E_UNREACHABLE after
- * `limits.connectMs`), E_AUTH or E_NOT_FOUND when Cosmos DB refuses writes later or the hub is gone for a minute, E_CONFIG for an event that cannot be stored
- * without a dead letter.
+ * `limits.connectMs`), E_AUTH or E_NOT_FOUND when Cosmos DB refuses writes later, E_NOT_FOUND when the hub is gone for a minute,
+ * E_CONFIG for an event that cannot be stored without a dead letter.
  */
 export async function ingest(
   options: IngestOptions,
