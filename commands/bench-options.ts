@@ -66,7 +66,7 @@ export const benchOptions = {
     ...load,
   }),
   keyDistribution: opt.text({
-    flags: '--key-distribution <name>',
+    flags: '--key-distribution <kind>',
     description: 'uniform, zipf(1.1), hotspot(20/80), sequential (default: uniform)',
     ...load,
   }),
@@ -81,7 +81,7 @@ export const benchOptions = {
     description: 'carry the load this long before measuring, 0s for not at all (default: 3s)',
     ...load,
   }),
-  producerWorkers: opt.threads({
+  workers: opt.threads({
     flags: '--workers <n>',
     description: 'threads that produce',
     fallback: '1',

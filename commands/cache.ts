@@ -44,8 +44,8 @@ const options = {
     fallback: '20000',
     ...benching,
   }),
-  keys: opt.custom(parseKeyDistribution, {
-    flags: '--keys <distribution>',
+  keyDistribution: opt.custom(parseKeyDistribution, {
+    flags: '--key-distribution <kind>',
     description: 'uniform, sequential, zipf(1.1) or hotspot(20/80)',
     fallback: 'zipf(1.1)',
     ...benching,
@@ -93,7 +93,7 @@ export const command = defineCommand({
     'cosmos-pipe cache verify',
     'cosmos-pipe cache verify --sample 2000 --max-stale 0.01 --json',
     'cosmos-pipe cache bench',
-    'cosmos-pipe cache bench --rate 500/s --keys hotspot(5/90)',
+    'cosmos-pipe cache bench --rate 500/s --key-distribution "hotspot(5/90)"',
   ],
   options,
   run(values, context): Promise<ExitCode> {
@@ -175,7 +175,7 @@ async function bench(values: Values, context: CommandContext): Promise<ExitCode>
       const result = await benchCache({
         url: serving.url,
         items,
-        keys: values.keys,
+        keys: values.keyDistribution,
         requests: Math.max(1, values.requests),
         connections: Math.max(1, values.concurrency),
         seed: values.seed,

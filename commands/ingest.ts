@@ -167,7 +167,7 @@ const options = {
     ...writing,
   }),
   throughput: opt.integer({
-    flags: '--throughput <RU/s>',
+    flags: '--throughput <ru>',
     description: 'throughput of a created container',
     fallback: '10000',
     ...writing,

@@ -70,7 +70,7 @@ export const produceOptions = {
     ...load,
   }),
   duration: opt.positiveDurationMs({
-    flags: '-d, --duration <time>',
+    flags: '-d, --duration <duration>',
     description: 'how long: 30s, 1m30s',
     ...load,
   }),
@@ -128,7 +128,7 @@ export const produceOptions = {
     ...keys,
   }),
   size: opt.custom(checked(parseSize), {
-    flags: '--size <bytes>',
+    flags: '--size <size>',
     description: 'size of the body: 1KB, 200B..4KB, normal(1KB,200B), 70%:1KB,30%:8KB',
     ...events,
   }),
@@ -185,7 +185,7 @@ export const produceOptions = {
     ...faults,
   }),
   late: opt.custom(parseShare, { flags: '--late <share>', description: 'with an old createdAt', ...faults }),
-  lateBy: opt.durationMs({ flags: '--late-by <time>', description: 'how old (default: 30s)', ...faults }),
+  lateBy: opt.durationMs({ flags: '--late-by <duration>', description: 'how old (default: 30s)', ...faults }),
   outOfOrder: opt.custom(parseShare, {
     flags: '--out-of-order <share>',
     description: 'overtaken by the next event of their key',
@@ -202,7 +202,11 @@ export const produceOptions = {
     description: 'keys whose clock is wrong',
     ...faults,
   }),
-  clockSkew: opt.durationMs({ flags: '--clock-skew <time>', description: 'by how much at most', ...faults }),
+  clockSkew: opt.durationMs({
+    flags: '--clock-skew <duration>',
+    description: 'by how much at most',
+    ...faults,
+  }),
   batchBytes: opt.bytes({
     flags: '--batch-bytes <size>',
     description: 'largest batch',
@@ -216,7 +220,7 @@ export const produceOptions = {
     ...sending,
   }),
   linger: opt.durationMs({
-    flags: '--linger <time>',
+    flags: '--linger <duration>',
     description: 'how long an event waits for others to share its batch (default: 5ms, more if busy)',
     ...sending,
   }),
@@ -227,13 +231,13 @@ export const produceOptions = {
     ...sending,
   }),
   maxLateness: opt.durationMs({
-    flags: '--max-lateness <time>',
+    flags: '--max-lateness <duration>',
     description: 'drop and count arrivals that could not be taken up for this long',
     fallback: '10s',
     ...sending,
   }),
   giveUp: opt.durationMs({
-    flags: '--give-up <time>',
+    flags: '--give-up <duration>',
     description: 'fail batches once nothing was accepted for this long',
     fallback: '1m',
     ...sending,

@@ -91,7 +91,7 @@ export const options = {
     fallback: '1MB',
     ...feed,
   }),
-  loops: opt.flag({
+  allowLoops: opt.flag({
     flags: '--allow-loops',
     description: 'publish documents that `receive` stored, too',
     ...feed,

@@ -140,7 +140,7 @@ async function publishFeed(
       schema: schemaOf(values),
       payload: values.fields === undefined ? values.payload : 'full',
       maxEventBytes: values.maxEvent,
-      loops: values.loops === true,
+      loops: values.allowLoops === true,
       ...(types.size > 0 && { include: (change) => types.has(changeType(change)) }),
     });
     const { read } = await tailFeed(feed, {

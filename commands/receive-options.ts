@@ -145,7 +145,7 @@ export const options = {
     ...storing,
   }),
   throughput: opt.integer({
-    flags: '--throughput <RU/s>',
+    flags: '--throughput <ru>',
     description: 'throughput of a created container',
     fallback: '10000',
     ...storing,

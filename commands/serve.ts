@@ -48,7 +48,7 @@ const options = {
     fallback: '5m',
     ...caching,
   }),
-  stale: opt.durationMs({
+  staleWhileRevalidate: opt.durationMs({
     flags: '--stale-while-revalidate <duration>',
     description: 'serve an entry this long after its life while it is refreshed',
     fallback: '0s',
@@ -102,7 +102,7 @@ export const command = defineCommand({
   examples: [
     'cosmos-pipe serve --local --port 8080',
     'cosmos-pipe serve --ttl 10m --stale-while-revalidate 1m --subscribe cp:invalidated',
-    'curl -i http://127.0.0.1:8080/v1/items/contoso-device-id-000154/<id>',
+    'curl -i http://127.0.0.1:8080/v1/items/contoso-device-id-000154/event-1',
   ],
   options,
   async run(values, context): Promise<ExitCode> {
@@ -130,7 +130,7 @@ export const command = defineCommand({
         keyPrefix: await prefixOf(cache, values, context),
         partitionKeyPaths: partitionKey.paths.length,
         ttlMs: values.ttl,
-        staleMs: values.stale,
+        staleMs: values.staleWhileRevalidate,
         negativeTtlMs: values.negativeTtl,
         memoryEntries: values.memoryEntries,
         memoryTtlMs: values.memoryTtl,

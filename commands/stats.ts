@@ -44,7 +44,7 @@ const options = {
   }),
   hotFile: opt.text({
     flags: '--hot-file <path>',
-    description: 'write these keys there, for `warm --keys`',
+    description: 'write these keys there, for `warm --keys-file`',
     ...hot,
   }),
   prefix: opt.text({

@@ -28,8 +28,8 @@ const options = {
     description: 'items changed since then, from the change feed: beginning, -1h, or a time',
     ...source,
   }),
-  keys: opt.text({
-    flags: '--keys <file>',
+  keysFile: opt.text({
+    flags: '--keys-file <path>',
     description:
       'items listed in a file, - for stdin: partitionKey,id per line, JSON, or what stats --hot-file wrote',
     ...source,
@@ -127,7 +127,7 @@ export const command = defineCommand({
     'cosmos-pipe warm --max-ru 400 --ttl 30m --verify 1%',
     `cosmos-pipe warm --query "SELECT * FROM c WHERE c.type = 'TEMP'" --prefix app: --format string`,
     'cosmos-pipe warm --since -1h --resume warm.json --only-missing',
-    'cosmos-pipe stats --hot-file hot.ndjson && cosmos-pipe warm --keys hot.ndjson',
+    'cosmos-pipe stats --hot-file hot.ndjson && cosmos-pipe warm --keys-file hot.ndjson',
   ],
   options,
   async run(values, context): Promise<ExitCode> {
@@ -231,15 +231,15 @@ async function estimate(
 }
 
 function sourceOf(values: Values, { clock, cwd, terminal }: CommandContext): WarmSource {
-  const given = [values.query, values.since, values.keys].filter((value) => value !== undefined);
+  const given = [values.query, values.since, values.keysFile].filter((value) => value !== undefined);
   if (given.length > 1) throw usageError('--query, --since and --keys exclude each other');
   if (values.query !== undefined) return { from: 'query', query: values.query };
-  if (values.keys === undefined)
+  if (values.keysFile === undefined)
     return { from: 'feed', start: parseFeedStart(values.since ?? 'beginning', clock.epochMicros() / 1000) };
-  if (values.keys === '-')
+  if (values.keysFile === '-')
     return { from: 'keys', keyPrefix: values.prefix, lines: () => terminal.streams.stdin };
-  const path = resolve(cwd, values.keys);
-  if (!existsSync(path)) throw usageError(`there is no key file ${values.keys}`);
+  const path = resolve(cwd, values.keysFile);
+  if (!existsSync(path)) throw usageError(`there is no key file ${values.keysFile}`);
   return { from: 'keys', keyPrefix: values.prefix, lines: () => createReadStream(path) };
 }
 

@@ -40,7 +40,7 @@ export async function readHotKeys(connection: CacheConnection, serveUrl: string)
   };
 }
 
-/** One line per key that has the form of ours, as `warm --keys` reads them. */
+/** One line per key that has the form of ours, as `warm --keys-file` reads them. */
 export function hotFileText({ keys }: HotReport, prefix: string): string {
   const lines = keys
     .map(({ key }) => parseCacheKey(prefix, key))

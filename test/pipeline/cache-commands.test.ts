@@ -139,7 +139,7 @@ describe('cosmos-pipe serve and stats', () => {
     expect(stats.document.hot.keys[0]).toMatchObject({ key: 'cp:d1:i1', node: cache.address });
     expect(readFileSync(join(cwd, 'hot.ndjson'), 'utf8')).toContain('{"partitionKey":"d1","id":"i1"}');
     await cache.client.flushall();
-    expect((await json(['warm', '--keys', 'hot.ndjson'])).document).toMatchObject({ written: 2 });
+    expect((await json(['warm', '--keys-file', 'hot.ndjson'])).document).toMatchObject({ written: 2 });
     stop.abort();
     expect((await serving).document).toMatchObject({ errors: 0, byResult: { MISS: 2 } });
   });

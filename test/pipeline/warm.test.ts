@@ -103,7 +103,7 @@ describe('cosmos-pipe warm', () => {
       'device-1,none',
     ];
     writeFileSync(join(cwd, 'keys.txt'), lines.join('\n'));
-    const { document } = await json('warm', '--keys', 'keys.txt');
+    const { document } = await json('warm', '--keys-file', 'keys.txt');
     expect(document).toMatchObject({ items: 3, written: 3, notFound: 1 });
   });
 
