@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createCharge, readCharge } from '../../src/capacity/charges.ts';
-import { costOf } from '../../src/capacity/cost.ts';
+import { costOf, type HubPurchase } from '../../src/capacity/cost.ts';
 import { mapLoad } from '../../src/capacity/load-map.ts';
 import { plan } from '../../src/capacity/plan.ts';
 import { DEFAULT_SHEET, FIGURE_NAMES, type FigureName, PRICE_NAMES } from '../../src/capacity/sheet.ts';
@@ -15,7 +15,14 @@ import {
   sizeStore,
 } from '../../src/capacity/sizing.ts';
 import { billedByAutoscale, type StoreOption } from '../../src/capacity/store-options.ts';
-import { meanRate, type PipelineTarget, readRuPerSecond, ruPerWrite } from '../../src/capacity/target.ts';
+import {
+  meanRate,
+  type PipelineTarget,
+  peakRate,
+  readRuPerSecond,
+  ruPerEvent,
+  ruPerWrite,
+} from '../../src/capacity/target.ts';
 import { sampleTarget } from './model.ts';
 
 describe('request units', () => {
@@ -52,6 +59,18 @@ describe('a cost', () => {
     expect(cost.run).toBeCloseTo(9.368, 6);
     expect(cost.perMillionEvents).toBeCloseTo(0.2602, 4);
     expect(cost.perMonth).toBeCloseTo(9.368 * 730, 6);
+  });
+
+  it('counts the units of each tier', () => {
+    const usage = {
+      store: { mode: 'serverless', ruPerHour: 0 },
+      eventsPerHour: 0,
+      eventBytes: 0,
+      storedGb: 0,
+    } as const;
+    const perHour = (hub: HubPurchase): number => costOf({ ...usage, hub }, DEFAULT_SHEET, 0).perHour;
+    expect(perHour({ tier: 'premium', processingUnits: 4 })).toBeCloseTo(4.8, 9);
+    expect(perHour({ tier: 'dedicated', capacityUnits: 3 })).toBeCloseTo(3 * 6.849, 9);
   });
 
   it('counts an event above 64 KB as several', () => {
@@ -269,6 +288,14 @@ describe('sizing', () => {
   it('means a day with its peak', () => {
     const peak = { ratePerSecond: 10_000, durationMs: 6 * 3_600_000 };
     expect(meanRate(sampleTarget({ ratePerSecond: 2_000, peak }))).toBe(4_000);
+    const always = { ratePerSecond: 10_000, durationMs: 48 * 3_600_000 };
+    expect(meanRate(sampleTarget({ ratePerSecond: 2_000, peak: always }))).toBe(10_000);
+    expect(peakRate(sampleTarget({ ratePerSecond: 20_000, peak }))).toBe(20_000);
+  });
+
+  it('charges every reader of the feed', () => {
+    const perEvent = (feedReaders: number) => ruPerEvent(sampleTarget({ feedReaders }), DEFAULT_SHEET);
+    expect(perEvent(3) - perEvent(0)).toBeCloseTo(3 * 1.0054, 3);
   });
 });
 
