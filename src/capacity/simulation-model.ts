@@ -68,7 +68,10 @@ const GATHER_MS = 50;
 /** Half of the waits in the middle, all of them and one slow request at the 99th percentile. */
 function assumed(requests: number, waitsMs: number): BaseLatency {
   const { typical, slow } = REQUEST_MS;
-  return { p50Ms: Math.round(waitsMs / 2) + requests * typical, p99Ms: waitsMs + (requests - 1) * typical + slow };
+  return {
+    p50Ms: Math.round(waitsMs / 2) + requests * typical,
+    p99Ms: waitsMs + (requests - 1) * typical + slow,
+  };
 }
 
 /** To be replaced by a measured report. Requests: send, deliver, write, read, cache. */

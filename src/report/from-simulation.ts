@@ -93,11 +93,7 @@ export function drainSentence(simulation: Simulation): string {
 }
 
 /** The verdict with what queued; parts that were down explain it better than stages that kept up with what came. */
-function withLag(
-  found: Bottleneck,
-  simulation: Simulation,
-  { outages = [] }: PipelineModel,
-): Bottleneck {
+function withLag(found: Bottleneck, simulation: Simulation, { outages = [] }: PipelineModel): Bottleneck {
   if (simulation.maxQueuedMs < WAITED_MS) return found;
   const down = outages.map(
     ({ part, startMs, durationMs }) =>
