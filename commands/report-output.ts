@@ -62,7 +62,7 @@ export async function publishReport(
   if (summary) await appendFile(summary, `${renderMarkdown(report)}\n`);
   if (env['GITHUB_ACTIONS'] === 'true')
     for (const message of brokenPromises(report))
-      terminal.note(`::error title=cosmos-pipe ${report.kind}::${message}`);
+      terminal.error(`::error title=cosmos-pipe ${report.kind}::${message}`);
   if (report.verdict?.ok === false) return ExitCode.Verification;
   return report.thresholds.every(({ ok }) => ok) ? ExitCode.Ok : ExitCode.ThresholdsCrossed;
 }

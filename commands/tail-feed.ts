@@ -169,7 +169,7 @@ async function follow(
     start: stored === undefined ? startOf(values, context) : { continuation: stored },
     ...(values.untilIdle === undefined ? {} : { untilIdleMs: values.untilIdle }),
     onRetry: (range, reason, delayMs) =>
-      terminal.note(`range ${rangeLabel(range)}: ${reason}; again in ${formatDurationMs(delayMs)}`),
+      terminal.warn(`range ${rangeLabel(range)}: ${reason}; again in ${formatDurationMs(delayMs)}`),
   });
   const from = stored === undefined ? values.from : `the position in ${values.resume}`;
   terminal.note(heading(values, connection.target, from, counted(feed.status().length, 'feed range')));

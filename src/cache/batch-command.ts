@@ -1,5 +1,5 @@
 import type { Command, Redis } from 'ioredis';
-import type { CacheCommand } from './connection.ts';
+import type { CacheCommand } from './command.ts';
 
 /** What a batch needs of the module, which is loaded when a cache is opened. */
 export type BatchParts = Pick<typeof import('ioredis'), 'Command' | 'ReplyError'>;

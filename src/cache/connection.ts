@@ -5,11 +5,9 @@ import { formatDurationMs } from '../util/duration.ts';
 import { PipeError } from '../util/errors.ts';
 import { redact } from '../util/secret.ts';
 import { type BatchParts, sendBatch } from './batch-command.ts';
+import type { CacheCommand } from './command.ts';
 import { type EntraLogin, entraLogin, isAzureRedisHost, keepSignedIn } from './entra.ts';
 import { SCRIPTS } from './scripts.ts';
-
-/** A command by its name (or the name of one of our scripts) with its arguments. */
-export type CacheCommand = readonly [name: string, ...args: (string | Buffer | number)[]];
 
 export interface CacheConnection {
   readonly target: RedisTarget;

@@ -1,4 +1,5 @@
-import type { CacheCommand, CacheConnection } from '../cache/connection.ts';
+import type { CacheCommand } from '../cache/command.ts';
+import type { CacheConnection } from '../cache/connection.ts';
 import { cacheKey } from '../cache/key.ts';
 import { encodeValue } from '../cache/value.ts';
 import { versionOf } from '../cache/version.ts';

@@ -2,16 +2,7 @@ import type { StageSummary } from '../metrics/stage-recorder.ts';
 import { formatDurationMs } from '../util/duration.ts';
 import { formatShare } from './format.ts';
 import { hottestRange, rangeCount, singleRange } from './ranges.ts';
-import type { RuReport } from './run-report.ts';
-
-/** The stage that limits the pipeline, and the figures that say so. */
-export interface Bottleneck {
-  readonly stage: string;
-  /** `saturated`: it could not keep up; `latency`: everything kept up, and this stage adds most of the delay. */
-  readonly reason: 'saturated' | 'throttled' | 'latency';
-  /** One sentence for a person. */
-  readonly sentence: string;
-}
+import type { Bottleneck, RuReport } from './run-report.ts';
 
 /** Share of what a stage was given by the end of the load that may still be on its way without it being behind. */
 const BACKLOG_TOLERANCE = 0.05;

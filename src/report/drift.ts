@@ -2,33 +2,7 @@ import { formatBytes } from '../util/bytes.ts';
 import { formatDurationMs } from '../util/duration.ts';
 import { backlogOf, type Timeline } from './backlog.ts';
 import { formatCount, formatMetric, formatShare } from './format.ts';
-import type { RunReport } from './run-report.ts';
-
-/** A figure at both ends of a load: medians of its first and of its last quarter. */
-export interface Drifted {
-  readonly early: number;
-  readonly late: number;
-  /** Of `early`: 0.1 is 10 % more. */
-  readonly change: number;
-}
-
-type DriftKind = 'memory' | 'latency' | 'backlog';
-
-/** What a soak is run for: whether anything grows under a load that does not. */
-export interface Drift {
-  /** For a person. */
-  readonly sentence: string;
-  readonly growing: readonly DriftKind[];
-  /** Resident memory of the measuring process, bytes. */
-  readonly memory?: Drifted & {
-    /** Bytes; absent for loads of less than ten minutes, which say nothing about an hour. */
-    readonly perHour?: number;
-  };
-  /** p99 of a second at the end of the last stage, milliseconds. */
-  readonly latency?: Drifted;
-  /** Events due and not through. */
-  readonly backlog?: Drifted;
-}
+import type { Drift, Drifted, DriftKind, RunReport } from './run-report.ts';
 
 /** Shorter loads have not settled, so that everything grows a little. */
 const MIN_LOAD_MS = 60_000;

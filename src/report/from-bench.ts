@@ -5,8 +5,14 @@ import type { BenchResult } from '../pipeline/bench.ts';
 import { findBottleneck } from './bottleneck.ts';
 import { costOfRun } from './cost-of-run.ts';
 import { driftOf } from './drift.ts';
-import { RUN_REPORT_VERSION, type RunEnvironment, type RunReport, type RuReport } from './run-report.ts';
-import { evaluateThresholds, type Threshold } from './thresholds.ts';
+import {
+  RUN_REPORT_VERSION,
+  type RunEnvironment,
+  type RunReport,
+  type RuReport,
+  type Threshold,
+} from './run-report.ts';
+import { evaluateThresholds } from './thresholds.ts';
 
 /** A starved event loop delays every timestamp that this process takes. */
 const MAX_LOOP_DELAY_P99_MS = 200;

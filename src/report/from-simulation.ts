@@ -3,11 +3,17 @@ import { type Simulation, WAITED_MS } from '../capacity/simulate.ts';
 import type { PipelineModel } from '../capacity/simulation-model.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
 import { formatDurationMs } from '../util/duration.ts';
-import { type Bottleneck, findBottleneck } from './bottleneck.ts';
+import { findBottleneck } from './bottleneck.ts';
 import { formatCount } from './format.ts';
 import { environmentOf } from './from-bench.ts';
-import { RUN_REPORT_VERSION, type RunReport, type RuReport } from './run-report.ts';
-import { evaluateThresholds, type Threshold } from './thresholds.ts';
+import {
+  type Bottleneck,
+  RUN_REPORT_VERSION,
+  type RunReport,
+  type RuReport,
+  type Threshold,
+} from './run-report.ts';
+import { evaluateThresholds } from './thresholds.ts';
 
 export interface SimulationReportContext {
   readonly title: string;

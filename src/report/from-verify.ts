@@ -1,7 +1,7 @@
 import type { Verdict } from '../pipeline/verify.ts';
 import { environmentOf } from './from-bench.ts';
-import { RUN_REPORT_VERSION, type RunReport } from './run-report.ts';
-import { evaluateThresholds, type Threshold } from './thresholds.ts';
+import { RUN_REPORT_VERSION, type RunReport, type Threshold } from './run-report.ts';
+import { evaluateThresholds } from './thresholds.ts';
 
 export interface VerifyReportContext {
   readonly title: string;

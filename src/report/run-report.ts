@@ -5,9 +5,6 @@ import type { RuSummary } from '../metrics/ru-recorder.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
 import type { FindMaxResult } from '../pipeline/find-max.ts';
 import type { Verdict } from '../pipeline/verify.ts';
-import type { Bottleneck } from './bottleneck.ts';
-import type { Drift } from './drift.ts';
-import type { ThresholdResult } from './thresholds.ts';
 
 export const RUN_REPORT_VERSION = 1;
 
@@ -48,6 +45,59 @@ export interface RuReport extends RuSummary {
   readonly provisionedPerSecond?: number;
   /** Writes (creates, upserts, replaces, patches, deletes) only. */
   readonly perWrite?: number;
+}
+
+export type Operator = '<' | '<=' | '>' | '>=' | '==' | '!=';
+
+/** `e2e_latency:p(99)<250ms`, taken apart. */
+export interface Threshold {
+  readonly expression: string;
+  readonly metric: string;
+  readonly aggregation: string;
+  readonly operator: Operator;
+  /** In the unit of the metric: milliseconds, events, events/s, RU, bytes; rates as a share of one. */
+  readonly limit: number;
+}
+
+export interface ThresholdResult extends Threshold {
+  /** `undefined` in memory, absent in JSON: the run has no such metric, which fails the threshold. */
+  readonly actual?: number;
+  readonly ok: boolean;
+}
+
+/** The stage that limits the pipeline, and the figures that say so. */
+export interface Bottleneck {
+  readonly stage: string;
+  /** `saturated`: it could not keep up; `latency`: everything kept up, and this stage adds most of the delay. */
+  readonly reason: 'saturated' | 'throttled' | 'latency';
+  /** One sentence for a person. */
+  readonly sentence: string;
+}
+
+/** A figure at both ends of a load: medians of its first and of its last quarter. */
+export interface Drifted {
+  readonly early: number;
+  readonly late: number;
+  /** Of `early`: 0.1 is 10 % more. */
+  readonly change: number;
+}
+
+export type DriftKind = 'memory' | 'latency' | 'backlog';
+
+/** What a soak is run for: whether anything grows under a load that does not. */
+export interface Drift {
+  /** For a person. */
+  readonly sentence: string;
+  readonly growing: readonly DriftKind[];
+  /** Resident memory of the measuring process, bytes. */
+  readonly memory?: Drifted & {
+    /** Bytes; absent for loads of less than ten minutes, which say nothing about an hour. */
+    readonly perHour?: number;
+  };
+  /** p99 of a second at the end of the last stage, milliseconds. */
+  readonly latency?: Drifted;
+  /** Events due and not through. */
+  readonly backlog?: Drifted;
 }
 
 /** One figure over several runs of the same load. */

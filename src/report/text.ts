@@ -3,13 +3,12 @@ import type { StageSummary } from '../metrics/stage-recorder.ts';
 import type { Anomaly, AnomalyKind, Hop, Verdict } from '../pipeline/verify.ts';
 import { formatDurationMs } from '../util/duration.ts';
 import { backlogSummary, drainText } from './backlog.ts';
-import { DRIFT_HEADER, type Drift, driftRows } from './drift.ts';
+import { DRIFT_HEADER, driftRows } from './drift.ts';
 import { formatCount, formatFigure, formatMetric, formatShare } from './format.ts';
 import { metricsOf } from './metrics.ts';
 import { hottestRange, throttledMs } from './ranges.ts';
-import type { RunReport, RuReport } from './run-report.ts';
+import type { Drift, RunReport, RuReport, ThresholdResult } from './run-report.ts';
 import { formatTable } from './table.ts';
-import type { ThresholdResult } from './thresholds.ts';
 import { wrap } from './wrap.ts';
 
 export type Paint = (style: 'green' | 'red' | 'yellow' | 'bold' | 'dim', text: string) => string;

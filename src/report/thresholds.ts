@@ -3,25 +3,7 @@ import { parseDurationMs, parseRatePerSecond } from '../util/duration.ts';
 import { type PipeError, usageError } from '../util/errors.ts';
 import { aggregationsOf, hasAggregation, METRICS, type MetricKind, nearMetrics } from './metric-catalog.ts';
 import { aggregate, metricsOf } from './metrics.ts';
-import type { RunReport } from './run-report.ts';
-
-type Operator = '<' | '<=' | '>' | '>=' | '==' | '!=';
-
-/** `e2e_latency:p(99)<250ms`, taken apart. */
-export interface Threshold {
-  readonly expression: string;
-  readonly metric: string;
-  readonly aggregation: string;
-  readonly operator: Operator;
-  /** In the unit of the metric: milliseconds, events, events/s, RU, bytes; rates as a share of one. */
-  readonly limit: number;
-}
-
-export interface ThresholdResult extends Threshold {
-  /** `undefined` in memory, absent in JSON: the run has no such metric, which fails the threshold. */
-  readonly actual?: number;
-  readonly ok: boolean;
-}
+import type { Operator, RunReport, Threshold, ThresholdResult } from './run-report.ts';
 
 const FORM = /^([a-z][\w-]*):([a-z]\w*(?:\(\d+(?:\.\d+)?\))?)\s*(<=|>=|==|!=|<|>)\s*(\S.*)$/;
 const EXAMPLES = 'e2e_latency:p(99)<250ms or lost_events:count==0';

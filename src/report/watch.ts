@@ -1,6 +1,7 @@
 import type { InterimResult } from '../pipeline/bench.ts';
 import { aggregate, metricsOf } from './metrics.ts';
-import { checkThreshold, type Threshold, type ThresholdResult } from './thresholds.ts';
+import type { Threshold, ThresholdResult } from './run-report.ts';
+import { checkThreshold } from './thresholds.ts';
 
 /** A threshold that a running load has crossed. */
 export type CrossedThreshold = ThresholdResult & { readonly actual: number };

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type CacheCommand, type CacheConnection, openCache } from '../../src/cache/connection.ts';
+import type { CacheCommand } from '../../src/cache/command.ts';
+import { type CacheConnection, openCache } from '../../src/cache/connection.ts';
 import { readEntries } from '../../src/cache/entry.ts';
 import { cacheKey } from '../../src/cache/key.ts';
 import { versionOf } from '../../src/cache/version.ts';

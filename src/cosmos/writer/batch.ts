@@ -1,5 +1,12 @@
-import { type KeyLane, type Pending, type RangeLane, shiftPending, shiftReady } from './lanes.ts';
-import { ReadyKeys, turnOf } from './ready-keys.ts';
+import {
+  type KeyLane,
+  newReadyKeys,
+  type Pending,
+  type RangeLane,
+  shiftPending,
+  shiftReady,
+  turnOf,
+} from './lanes.ts';
 import { operationPrefix } from './wire.ts';
 
 export interface Batch {
@@ -30,18 +37,18 @@ export function takeBatch(range: RangeLane, { maxOperations, maxBytes }: BatchLi
   const operations: Pending[] = [];
   const lanes: KeyLane[] = [];
   // Keys of this request that have more.
-  const more = new ReadyKeys();
+  const more = newReadyKeys();
   let limit = maxOperations;
   let sizeBytes = 0;
   for (;;) {
-    const isNew = turnOf(range.ready.first) < turnOf(more.first);
-    const lane = isNew ? range.ready.first : more.first;
+    const isNew = turnOf(range.ready.peek()) < turnOf(more.peek());
+    const lane = isNew ? range.ready.peek() : more.peek();
     if (lane?.head === undefined || (operations.length > 0 && !fits(lane.head))) break;
     if (isNew) {
       shiftReady(range);
       lane.state = 'busy';
       lanes.push(lane);
-    } else more.shift();
+    } else more.pop();
     const pending = shiftPending(lane);
     limit = Math.min(limit, pending.companyLimit);
     sizeBytes += pending.bodyBytes + ENCODING_OVERHEAD_BYTES;

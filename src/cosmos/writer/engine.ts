@@ -204,7 +204,7 @@ export class WriterEngine implements BulkWriter {
     const { maxWaitMs, patience } = this.#options;
     let at = Math.max(range.pausedUntil, range.budget?.readyAt(now) ?? 0);
     if (range.readyCount < range.window.operations && this.#flushing === 0) {
-      const oldest = range.ready.first?.head?.acceptedAt ?? now;
+      const oldest = range.ready.peek()?.head?.acceptedAt ?? now;
       const factor = Math.max(range.requestsInFlight > 0 ? WAIT_FOR_ANSWER : 1, patience?.() ?? 1);
       at = Math.max(at, oldest + maxWaitMs * factor);
     }

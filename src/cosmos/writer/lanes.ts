@@ -1,5 +1,5 @@
+import { BinaryHeap } from '../../util/binary-heap.ts';
 import type { Settled, WriteFence, WriteOperation } from '../write-operation.ts';
-import { ReadyKeys } from './ready-keys.ts';
 import { createRangeBudget, type RangeBudget } from './ru-budget.ts';
 import { createWindow, type Window, type WindowLimits } from './window.ts';
 
@@ -46,7 +46,7 @@ export interface RangeLane {
   readonly id: string;
   readonly window: Window;
   budget: RangeBudget | undefined;
-  readonly ready: ReadyKeys;
+  readonly ready: BinaryHeap<KeyLane>;
   /** Operations of the ready keys. */
   readyCount: number;
   /** Operations accepted and not settled, and those of them on the wire. */
@@ -79,7 +79,7 @@ export function createRangeLane(
     id,
     window: createWindow(window),
     budget: ruPerSecond === undefined ? undefined : createRangeBudget(ruPerSecond, now),
-    ready: new ReadyKeys(),
+    ready: newReadyKeys(),
     readyCount: 0,
     pending: 0,
     inFlight: 0,
@@ -97,6 +97,19 @@ export function createRangeLane(
   };
 }
 
+/**
+ * Keys that wait with operations, the key whose first operation has the earliest turn in front. A key keeps its first
+ * operation while it is among them.
+ */
+export function newReadyKeys(): BinaryHeap<KeyLane> {
+  return new BinaryHeap((a, b) => turnOf(a) < turnOf(b));
+}
+
+/** The turn of the first operation of a key; never for a key that is not there. */
+export function turnOf(lane: KeyLane | undefined): number {
+  return lane?.head?.turn ?? Number.POSITIVE_INFINITY;
+}
+
 /** Puts a key that has operations among those that may be sent. */
 export function pushReady(lane: KeyLane): void {
   const { range } = lane;
@@ -107,7 +120,7 @@ export function pushReady(lane: KeyLane): void {
 
 /** Takes the ready key whose turn it is. */
 export function shiftReady(range: RangeLane): KeyLane | undefined {
-  const lane = range.ready.shift();
+  const lane = range.ready.pop();
   if (lane !== undefined) range.readyCount -= lane.count;
   return lane;
 }
