@@ -8,8 +8,8 @@ import { runInNewContext } from 'node:vm';
 const dist = new URL(`../${process.env.COSMOS_PIPE_DIST ?? 'dist'}/`, import.meta.url);
 const { startLocalChild } = await import(new URL('src/cli/local-child.js', dist));
 const { resolveTargets } = await import(new URL('src/config/resolve-targets.js', dist));
-const { openBenchStages } = await import(new URL('src/pipeline/bench-services.js', dist));
-const { startBench } = await import(new URL('src/pipeline/bench.js', dist));
+const { openBenchStages } = await import(new URL('src/pipeline/bench/services.js', dist));
+const { startBench } = await import(new URL('src/pipeline/bench/bench.js', dist));
 const { systemClock } = await import(new URL('src/util/clock.js', dist));
 
 const EVENTS = 60_000;

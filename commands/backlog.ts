@@ -6,7 +6,7 @@ import { type CosmosConnection, openCosmos } from '../src/cosmos/client.ts';
 import { type PartitionBacklog, readBacklog } from '../src/eventhubs/backlog.ts';
 import { scopedTo } from '../src/eventhubs/checkpoint-store.ts';
 import { eventHubsConnection } from '../src/eventhubs/connection.ts';
-import { openCheckpointStore, parseCheckpointSpec } from '../src/pipeline/checkpoint-open.ts';
+import { openCheckpointStore, parseCheckpointSpec } from '../src/pipeline/ingest/checkpoint-open.ts';
 import { formatCount } from '../src/report/format.ts';
 import { formatTable } from '../src/report/table.ts';
 import { formatDurationMs } from '../src/util/duration.ts';

@@ -1,6 +1,6 @@
 import type { CommandContext } from '../src/cli/command.ts';
 import { localEventGrid } from '../src/local/event-grid-client.ts';
-import type { RoundTripResult } from '../src/pipeline/events-round-trip.ts';
+import type { RoundTripResult } from '../src/pipeline/event-grid/events-round-trip.ts';
 import { formatCount } from '../src/report/format.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode, usageError } from '../src/util/errors.ts';
@@ -24,7 +24,7 @@ export async function benchEvents(values: BenchValues, context: CommandContext):
   terminal.note(
     `Sending ${formatCount(events)} events Event Grid -> webhook -> Cosmos DB -> change feed -> Event Grid, run ${run}.`,
   );
-  const { eventsRoundTrip } = await import('../src/pipeline/events-round-trip.ts');
+  const { eventsRoundTrip } = await import('../src/pipeline/event-grid/events-round-trip.ts');
   const result = await eventsRoundTrip({
     eventGrid,
     cosmos: { ...cosmos, container: `${cosmos.container}-round-trip` },

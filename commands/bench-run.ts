@@ -3,9 +3,9 @@ import type { CommandContext } from '../src/cli/command.ts';
 import { startLiveView } from '../src/cli/live.ts';
 import { withSpinner } from '../src/cli/spinner.ts';
 import type { Targets } from '../src/config/targets.ts';
-import { type Bench, type BenchResult, startBench } from '../src/pipeline/bench.ts';
-import type { BenchServices } from '../src/pipeline/bench-services.ts';
-import type { BenchStages } from '../src/pipeline/bench-stages.ts';
+import { type Bench, type BenchResult, startBench } from '../src/pipeline/bench/bench.ts';
+import type { BenchServices } from '../src/pipeline/bench/services.ts';
+import type { BenchStages } from '../src/pipeline/bench/stages.ts';
 import { reportOfBench } from '../src/report/from-bench.ts';
 import type { RunReport } from '../src/report/run-report.ts';
 import { type CrossedThreshold, crossedSoFar } from '../src/report/watch.ts';
@@ -124,7 +124,7 @@ async function carry(
   { run, workload, faults, signal = context.signal, watch }: Carried,
 ): Promise<BenchResult> {
   const { clock, terminal } = context;
-  const { openBenchStages } = await import('../src/pipeline/bench-services.ts');
+  const { openBenchStages } = await import('../src/pipeline/bench/services.ts');
   const stages = await openBenchStages(services, {
     run,
     clock,

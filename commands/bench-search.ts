@@ -1,4 +1,4 @@
-import { type FindMaxResult, findMaxRate, type Trial } from '../src/pipeline/find-max.ts';
+import { type FindMaxResult, findMaxRate, type Trial } from '../src/pipeline/bench/find-max.ts';
 import { formatCount, formatShare } from '../src/report/format.ts';
 import type { RunReport } from '../src/report/run-report.ts';
 import { evaluateThresholds } from '../src/report/thresholds.ts';

@@ -1,5 +1,5 @@
 import type { StageSnapshot } from '../src/metrics/stage-recorder.ts';
-import type { BenchSnapshot } from '../src/pipeline/bench.ts';
+import type { BenchSnapshot } from '../src/pipeline/bench/bench.ts';
 import { formatCount } from '../src/report/format.ts';
 import { formatTable } from '../src/report/table.ts';
 import { formatDurationMs } from '../src/util/duration.ts';

@@ -5,7 +5,7 @@ import { formatCount, formatShare } from '../src/cache/text.ts';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { cosmosOptions, opt, redisOptions, seedOption } from '../src/cli/options.ts';
 import type { CosmosTarget, RedisTarget } from '../src/config/targets.ts';
-import type { CacheVerification } from '../src/pipeline/cache-verify.ts';
+import type { CacheVerification } from '../src/pipeline/cache/cache-verify.ts';
 import { ExitCode as Exit, type ExitCode, PipeError, usageError } from '../src/util/errors.ts';
 import { seededRandom } from '../src/util/random.ts';
 import { parseKeyDistribution } from '../src/workload/keys.ts';
@@ -109,7 +109,7 @@ async function verify(values: Values, context: CommandContext): Promise<ExitCode
   const [{ openCosmos }, { openCache }, { verifyCache }] = await Promise.all([
     import('../src/cosmos/client.ts'),
     import('../src/cache/connection.ts'),
-    import('../src/pipeline/cache-verify.ts'),
+    import('../src/pipeline/cache/cache-verify.ts'),
   ]);
   const cosmos = await openCosmos(cosmosTarget as NonNullable<typeof cosmosTarget>);
   let cache: CacheConnection | undefined;
@@ -159,9 +159,9 @@ async function bench(values: Values, context: CommandContext): Promise<ExitCode>
   ] = await Promise.all([
     import('../src/cosmos/client.ts'),
     import('../src/cosmos/containers.ts'),
-    import('../src/pipeline/cache-bench-items.ts'),
-    import('../src/pipeline/cache-bench.ts'),
-    import('../src/pipeline/cache-bench-text.ts'),
+    import('../src/pipeline/bench/cache-bench-items.ts'),
+    import('../src/pipeline/bench/cache-bench.ts'),
+    import('../src/pipeline/bench/cache-bench-text.ts'),
   ]);
   const run = `cache-bench-${Math.floor(clock.epochMicros() / 1000).toString(36)}`;
   const cosmos = await openCosmos({ ...target, container: run });

@@ -11,8 +11,8 @@ import {
   examineEventGrid,
   examineEventHubs,
   examineRedis,
-} from '../src/pipeline/doctor.ts';
-import { examineMachine, readMachine } from '../src/pipeline/doctor-machine.ts';
+} from '../src/pipeline/doctor/doctor.ts';
+import { examineMachine, readMachine } from '../src/pipeline/doctor/machine.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode, PipeError } from '../src/util/errors.ts';
 

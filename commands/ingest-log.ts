@@ -1,6 +1,6 @@
 import type { Terminal } from '../src/cli/terminal.ts';
-import { totalLag } from '../src/pipeline/ingest-progress.ts';
-import type { IngestProgress, IngestResult } from '../src/pipeline/ingest-types.ts';
+import { totalLag } from '../src/pipeline/ingest/progress.ts';
+import type { IngestProgress, IngestResult } from '../src/pipeline/ingest/types.ts';
 import type { Clock } from '../src/util/clock.ts';
 
 /** Where `ingest` says what happens: to people, or line by line to a log collector. */

@@ -3,7 +3,7 @@ import { eventGridOptions, opt } from '../src/cli/options.ts';
 import type { CosmosTarget } from '../src/config/targets.ts';
 import type { RecordingRu } from '../src/metrics/ru-recorder.ts';
 import type { RecordingStage } from '../src/metrics/stage-recorder.ts';
-import type { Milestones } from '../src/pipeline/ingest-milestones.ts';
+import type { Milestones } from '../src/pipeline/ingest/milestones.ts';
 import { seededRandom } from '../src/util/random.ts';
 
 const group = { group: 'Event Grid:' } as const;
@@ -45,7 +45,7 @@ export async function openMilestones(
   if (eventGrid === undefined) return undefined;
   const [{ openPublisher }, { ingestMilestones }] = await Promise.all([
     import('../src/eventgrid/publisher.ts'),
-    import('../src/pipeline/ingest-milestones.ts'),
+    import('../src/pipeline/ingest/milestones.ts'),
   ]);
   const { cosmos, ownerId, recorder, ru } = run;
   return ingestMilestones({

@@ -1,6 +1,6 @@
 import type { HistogramSummary } from '../src/metrics/histogram.ts';
-import { totalLag } from '../src/pipeline/ingest-progress.ts';
-import type { IngestProgress, IngestResult } from '../src/pipeline/ingest-types.ts';
+import { totalLag } from '../src/pipeline/ingest/progress.ts';
+import type { IngestProgress, IngestResult } from '../src/pipeline/ingest/types.ts';
 import { formatCount, formatFigure } from '../src/report/format.ts';
 import { formatTable } from '../src/report/table.ts';
 import { formatBytes } from '../src/util/bytes.ts';

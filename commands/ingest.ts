@@ -8,20 +8,20 @@ import { DEFAULT_OWNERSHIP_EXPIRY_MS, DEFAULT_REBALANCE_MS } from '../src/eventh
 import { parseStartFrom } from '../src/eventhubs/processor-position.ts';
 import { createRuRecorder } from '../src/metrics/ru-recorder.ts';
 import { createStageRecorder } from '../src/metrics/stage-recorder.ts';
-import { parseCheckpointSpec } from '../src/pipeline/checkpoint-open.ts';
 import {
   openDeadLetter,
   openDeadLetterArchive,
   parseDeadLetterSpec,
-} from '../src/pipeline/dead-letter-open.ts';
-import { replayDeadLetters } from '../src/pipeline/dead-letter-replay.ts';
-import { startHealthServer } from '../src/pipeline/health.ts';
-import { openWhenReachable } from '../src/pipeline/ingest-connect.ts';
-import { openIngestStore } from '../src/pipeline/ingest-store.ts';
-import type { IngestOptions, IngestProgress } from '../src/pipeline/ingest-types.ts';
-import { ingestWithWorkers } from '../src/pipeline/ingest-workers.ts';
-import type { MappingOptions } from '../src/pipeline/mapping.ts';
-import { startTelemetry } from '../src/pipeline/telemetry.ts';
+} from '../src/pipeline/dead-letter/open.ts';
+import { parseCheckpointSpec } from '../src/pipeline/ingest/checkpoint-open.ts';
+import { openWhenReachable } from '../src/pipeline/ingest/connect.ts';
+import { replayDeadLetters } from '../src/pipeline/ingest/dead-letter-replay.ts';
+import { startHealthServer } from '../src/pipeline/ingest/health.ts';
+import { openIngestStore } from '../src/pipeline/ingest/store.ts';
+import { startTelemetry } from '../src/pipeline/ingest/telemetry.ts';
+import type { IngestOptions, IngestProgress } from '../src/pipeline/ingest/types.ts';
+import { ingestWithWorkers } from '../src/pipeline/ingest/workers.ts';
+import type { MappingOptions } from '../src/pipeline/mapping/mapping.ts';
 import { formatCount } from '../src/report/format.ts';
 import { formatTable } from '../src/report/table.ts';
 import { formatDurationMs } from '../src/util/duration.ts';

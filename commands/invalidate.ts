@@ -6,9 +6,9 @@ import { startLiveView } from '../src/cli/live.ts';
 import { cosmosOptions, opt, redisOptions, untilIdleOption, yesOption } from '../src/cli/options.ts';
 import type { CosmosConnection } from '../src/cosmos/client.ts';
 import { createStageRecorder, type RecordingStage } from '../src/metrics/stage-recorder.ts';
-import type { FeedSink } from '../src/pipeline/feed-sink.ts';
-import { parseFeedStart } from '../src/pipeline/feed-start.ts';
-import type { Invalidator } from '../src/pipeline/invalidate.ts';
+import type { Invalidator } from '../src/pipeline/cache/invalidate.ts';
+import type { FeedSink } from '../src/pipeline/feed/sink.ts';
+import { parseFeedStart } from '../src/pipeline/feed/start.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode as Exit, type ExitCode, usageError } from '../src/util/errors.ts';
 
@@ -113,7 +113,7 @@ export const command = defineCommand({
     const [{ openCosmos }, { openCache }, { createInvalidator }] = await Promise.all([
       import('../src/cosmos/client.ts'),
       import('../src/cache/connection.ts'),
-      import('../src/pipeline/invalidate.ts'),
+      import('../src/pipeline/cache/invalidate.ts'),
     ]);
     const cosmos = await openCosmos(cosmosTarget as NonNullable<typeof cosmosTarget>);
     const connection = await openCache(redis as NonNullable<typeof redis>).catch((error: unknown) => {
@@ -173,8 +173,8 @@ async function run(
   const mode = values.allVersions ? ('allVersions' as const) : ('latestVersion' as const);
   const poison = { attempts: 10, backoffMs: 200 };
   const [{ tailFeed, tailProcessor }, { loadPosition, savePosition }] = await Promise.all([
-    import('../src/pipeline/feed-tail.ts'),
-    import('../src/pipeline/feed-resume.ts'),
+    import('../src/pipeline/feed/tail.ts'),
+    import('../src/pipeline/feed/resume.ts'),
   ]);
   if (values.processor !== undefined) {
     const [{ openFeedProcessor }, { openLeaseStore }] = await Promise.all([

@@ -1,5 +1,5 @@
 import type { StageSnapshot, StageSummary } from '../src/metrics/stage-recorder.ts';
-import type { ProduceResult } from '../src/pipeline/produce.ts';
+import type { ProduceResult } from '../src/pipeline/produce/produce.ts';
 import { formatCount } from '../src/report/format.ts';
 import { formatBytes } from '../src/util/bytes.ts';
 import { formatDurationMs } from '../src/util/duration.ts';

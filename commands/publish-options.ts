@@ -1,7 +1,7 @@
 import type { OptionValues } from '../src/cli/command.ts';
 import { cosmosOptions, eventGridOptions, opt, seedOption, untilIdleOption } from '../src/cli/options.ts';
-import { parseFeedFilter } from '../src/pipeline/feed-filter.ts';
-import { parseFeedStart } from '../src/pipeline/feed-start.ts';
+import { parseFeedFilter } from '../src/pipeline/feed/filter.ts';
+import { parseFeedStart } from '../src/pipeline/feed/start.ts';
 
 const events = { group: 'Events:' } as const;
 const feed = { group: 'From the change feed:' } as const;

@@ -7,8 +7,8 @@ import { type CommandContext, defineCommand } from '../src/cli/command.ts';
 import { startLiveView } from '../src/cli/live.ts';
 import type { EventSchema, GridEvent } from '../src/eventgrid/event.ts';
 import type { EventPublisher, PublisherTotals } from '../src/eventgrid/publisher.ts';
-import { projector } from '../src/pipeline/feed-fields.ts';
-import { parseFeedStart } from '../src/pipeline/feed-start.ts';
+import { projector } from '../src/pipeline/feed/fields.ts';
+import { parseFeedStart } from '../src/pipeline/feed/start.ts';
 import { formatCount } from '../src/report/format.ts';
 import { formatBytes } from '../src/util/bytes.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
@@ -112,10 +112,10 @@ async function publishFeed(
     import('../src/cosmos/client.ts'),
     import('../src/cosmos/containers.ts'),
     import('../src/cosmos/change-feed/reader.ts'),
-    import('../src/pipeline/feed-event-grid-sink.ts'),
-    import('../src/pipeline/publish-change.ts'),
-    import('../src/pipeline/feed-resume.ts'),
-    import('../src/pipeline/feed-tail.ts'),
+    import('../src/pipeline/feed/event-grid-sink.ts'),
+    import('../src/pipeline/feed/publish-change.ts'),
+    import('../src/pipeline/feed/resume.ts'),
+    import('../src/pipeline/feed/tail.ts'),
   ]);
   const connection = await openCosmos(cosmos);
   try {
@@ -167,8 +167,8 @@ async function publishLines(
   publisher: EventPublisher,
 ): Promise<Extra> {
   const [{ eventsOfLines }, { publishStream }] = await Promise.all([
-    import('../src/pipeline/publish-lines.ts'),
-    import('../src/pipeline/publish.ts'),
+    import('../src/pipeline/event-grid/publish-lines.ts'),
+    import('../src/pipeline/event-grid/publish.ts'),
   ]);
   const { clock, cwd, operands, signal, terminal } = context;
   for (const path of operands)
@@ -217,9 +217,9 @@ async function publishGenerated(
       'events of the Event Grid schema have no place for the run they belong to',
     );
   const [{ generateEvents }, { publishStream }, { openLedgerFile }] = await Promise.all([
-    import('../src/pipeline/publish-generate.ts'),
-    import('../src/pipeline/publish.ts'),
-    import('../src/pipeline/ledger-file.ts'),
+    import('../src/pipeline/event-grid/publish-generate.ts'),
+    import('../src/pipeline/event-grid/publish.ts'),
+    import('../src/pipeline/verify/ledger-file.ts'),
   ]);
   const run = values.run ?? `publish-${randomBytes(4).toString('hex')}`;
   const ledger =

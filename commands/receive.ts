@@ -7,10 +7,14 @@ import { type LocalEventGrid, localEventGrid } from '../src/local/event-grid-cli
 import type { HistogramSummary } from '../src/metrics/histogram.ts';
 import { createRuRecorder, type RecordingRu } from '../src/metrics/ru-recorder.ts';
 import { createStageRecorder, type RecordingStage } from '../src/metrics/stage-recorder.ts';
-import { openPoisonFile } from '../src/pipeline/receive-dead-letter.ts';
-import { explainKeys, explainText, type KeyDistribution } from '../src/pipeline/receive-explain.ts';
-import { type EventSink, openEventSink } from '../src/pipeline/receive-sink.ts';
-import type { ReceiveOptions, ReceiveResult } from '../src/pipeline/receive-types.ts';
+import { openPoisonFile } from '../src/pipeline/event-grid/receive-dead-letter.ts';
+import {
+  explainKeys,
+  explainText,
+  type KeyDistribution,
+} from '../src/pipeline/event-grid/receive-explain.ts';
+import { type EventSink, openEventSink } from '../src/pipeline/event-grid/receive-sink.ts';
+import type { ReceiveOptions, ReceiveResult } from '../src/pipeline/event-grid/receive-types.ts';
 import { formatCount } from '../src/report/format.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode, PipeError, usageError } from '../src/util/errors.ts';
@@ -128,7 +132,7 @@ async function push(
   const { terminal } = context;
   if (!values.path.startsWith('/')) throw usageError(`--path must begin with a slash, not "${values.path}"`);
   const grid = local && values.subscribe !== false ? await localGridOf(context) : undefined;
-  const { receiveWebhook } = await import('../src/pipeline/receive.ts');
+  const { receiveWebhook } = await import('../src/pipeline/event-grid/receive.ts');
   return receiveWebhook({
     ...common,
     webhook: {
@@ -201,7 +205,7 @@ async function pull(
   const target = await namespaceOf(values, context, topic, subscription);
   const [{ openNamespaceSubscription }, { receivePull }] = await Promise.all([
     import('../src/eventgrid/namespace.ts'),
-    import('../src/pipeline/receive-pull.ts'),
+    import('../src/pipeline/event-grid/receive-pull.ts'),
   ]);
   context.terminal.note(
     `Storing events of ${target.endpoint} ${topic}/${subscription} in ${database}/${container}. ^C to stop.`,

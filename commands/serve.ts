@@ -4,7 +4,7 @@ import { formatCount, formatShare } from '../src/cache/text.ts';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { cosmosOptions, opt, redisOptions } from '../src/cli/options.ts';
 import type { PartitionKey } from '../src/cosmos/write-operation.ts';
-import type { ServeStats } from '../src/pipeline/serve-stats.ts';
+import type { ServeStats } from '../src/pipeline/cache/serve-stats.ts';
 import { ExitCode as Exit, type ExitCode } from '../src/util/errors.ts';
 import { seededRandom } from '../src/util/random.ts';
 
@@ -114,7 +114,7 @@ export const command = defineCommand({
         import('../src/cosmos/containers.ts'),
         import('../src/cosmos/items.ts'),
         import('../src/cache/connection.ts'),
-        import('../src/pipeline/serve.ts'),
+        import('../src/pipeline/cache/serve.ts'),
       ]);
     const cosmos = await openCosmos(cosmosTarget as NonNullable<typeof cosmosTarget>);
     let cache: CacheConnection | undefined;

@@ -8,10 +8,10 @@ import {
   untilIdleOption,
   yesOption,
 } from '../src/cli/options.ts';
-import { parseFeedFilter } from '../src/pipeline/feed-filter.ts';
-import { parseFeedFormat } from '../src/pipeline/feed-format.ts';
-import { FEED_SINKS } from '../src/pipeline/feed-sinks.ts';
-import { parseFeedStart } from '../src/pipeline/feed-start.ts';
+import { parseFeedFilter } from '../src/pipeline/feed/filter.ts';
+import { parseFeedFormat } from '../src/pipeline/feed/format.ts';
+import { FEED_SINKS } from '../src/pipeline/feed/sinks.ts';
+import { parseFeedStart } from '../src/pipeline/feed/start.ts';
 
 const reading = { group: 'Reading:' } as const;
 const output = { group: 'Output:' } as const;

@@ -4,13 +4,13 @@ import { type CommandContext, defineCommand } from '../src/cli/command.ts';
 import type { CosmosTarget } from '../src/config/targets.ts';
 import type { FeedChange, FeedPage, FeedStart } from '../src/cosmos/change-feed/types.ts';
 import type { CosmosConnection } from '../src/cosmos/client.ts';
-import { feedDeadLetter } from '../src/pipeline/feed-dead-letter.ts';
-import { projector } from '../src/pipeline/feed-fields.ts';
-import { feedDocument, rangeLabel } from '../src/pipeline/feed-format.ts';
-import { closeAll, type FeedSink } from '../src/pipeline/feed-sink.ts';
-import { type FeedSinkName, openFeedSink } from '../src/pipeline/feed-sinks.ts';
-import { parseFeedStart } from '../src/pipeline/feed-start.ts';
-import type { TailResult } from '../src/pipeline/feed-tail.ts';
+import { feedDeadLetter } from '../src/pipeline/feed/dead-letter.ts';
+import { projector } from '../src/pipeline/feed/fields.ts';
+import { feedDocument, rangeLabel } from '../src/pipeline/feed/format.ts';
+import { closeAll, type FeedSink } from '../src/pipeline/feed/sink.ts';
+import { type FeedSinkName, openFeedSink } from '../src/pipeline/feed/sinks.ts';
+import { parseFeedStart } from '../src/pipeline/feed/start.ts';
+import type { TailResult } from '../src/pipeline/feed/tail.ts';
 import {
   changeLine,
   counted,
@@ -18,7 +18,7 @@ import {
   lagText,
   processorLine,
   tailSummary,
-} from '../src/pipeline/feed-text.ts';
+} from '../src/pipeline/feed/text.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode, PipeError, usageError } from '../src/util/errors.ts';
 import { options, type Values } from './tail-feed-options.ts';
@@ -159,8 +159,8 @@ async function follow(
   const { cwd, signal, terminal } = context;
   const [{ openChangeFeed }, { tailFeed }, { loadPosition, savePosition }] = await Promise.all([
     import('../src/cosmos/change-feed/reader.ts'),
-    import('../src/pipeline/feed-tail.ts'),
-    import('../src/pipeline/feed-resume.ts'),
+    import('../src/pipeline/feed/tail.ts'),
+    import('../src/pipeline/feed/resume.ts'),
   ]);
   const file = values.resume === undefined ? undefined : resolve(cwd, values.resume);
   const stored = file === undefined ? undefined : await loadPosition(file);
@@ -194,7 +194,7 @@ async function share(
   const [{ openFeedProcessor }, { openLeaseStore }, { tailProcessor }] = await Promise.all([
     import('../src/cosmos/change-feed/processor.ts'),
     import('../src/cosmos/change-feed/lease-store.ts'),
-    import('../src/pipeline/feed-tail.ts'),
+    import('../src/pipeline/feed/tail.ts'),
   ]);
   const { leaseContainer } = values;
   const leases = await openLeaseStore(connection, leaseContainer, {
@@ -275,7 +275,7 @@ async function lag(values: Values, context: CommandContext): Promise<undefined> 
         })),
       );
     }
-    const { loadPosition } = await import('../src/pipeline/feed-resume.ts');
+    const { loadPosition } = await import('../src/pipeline/feed/resume.ts');
     const stored = values.resume && (await loadPosition(resolve(cwd, values.resume)));
     if (!stored)
       throw usageError(

@@ -4,7 +4,7 @@ import { type CommandContext, defineCommand, type OptionValues } from '../src/cl
 import { startLiveView } from '../src/cli/live.ts';
 import { cosmosOptions, opt, redisOptions } from '../src/cli/options.ts';
 import { createRuRecorder } from '../src/metrics/ru-recorder.ts';
-import { MAX_MEMORY_BYTES, type VerifyProgress, verifyPipeline } from '../src/pipeline/verify-run.ts';
+import { MAX_MEMORY_BYTES, type VerifyProgress, verifyPipeline } from '../src/pipeline/verify/run.ts';
 import { formatCount } from '../src/report/format.ts';
 import { reportOfVerify } from '../src/report/from-verify.ts';
 import { formatBytes } from '../src/util/bytes.ts';

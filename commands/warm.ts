@@ -6,9 +6,9 @@ import { type CommandContext, defineCommand, type OptionValues } from '../src/cl
 import { startLiveView } from '../src/cli/live.ts';
 import { cosmosOptions, opt, redisOptions, seedOption } from '../src/cli/options.ts';
 import type { CosmosConnection } from '../src/cosmos/client.ts';
-import { parseFeedStart } from '../src/pipeline/feed-start.ts';
-import type { WarmOptions, WarmProgress } from '../src/pipeline/warm.ts';
-import type { WarmSource } from '../src/pipeline/warm-source.ts';
+import type { WarmOptions, WarmProgress } from '../src/pipeline/cache/warm.ts';
+import type { WarmSource } from '../src/pipeline/cache/warm-source.ts';
+import { parseFeedStart } from '../src/pipeline/feed/start.ts';
 import { ExitCode as Exit, type ExitCode, usageError } from '../src/util/errors.ts';
 import { seededRandom } from '../src/util/random.ts';
 import { parseShare } from '../src/util/share.ts';
@@ -171,9 +171,9 @@ export const command = defineCommand({
 async function warm(options: WarmOptions, values: Values, context: CommandContext): Promise<ExitCode> {
   const { clock, cwd, signal, terminal } = context;
   const [{ warmCache }, { warmText }, { openWarmPosition }] = await Promise.all([
-    import('../src/pipeline/warm.ts'),
-    import('../src/pipeline/warm-text.ts'),
-    import('../src/pipeline/warm-resume.ts'),
+    import('../src/pipeline/cache/warm.ts'),
+    import('../src/pipeline/cache/warm-text.ts'),
+    import('../src/pipeline/cache/warm-resume.ts'),
   ]);
   const position =
     values.resume === undefined
@@ -215,8 +215,8 @@ async function estimate(
   { clock, signal, terminal }: CommandContext,
 ): Promise<ExitCode> {
   const [{ estimateWarm }, { estimateText }] = await Promise.all([
-    import('../src/pipeline/warm.ts'),
-    import('../src/pipeline/warm-text.ts'),
+    import('../src/pipeline/cache/warm.ts'),
+    import('../src/pipeline/cache/warm-text.ts'),
   ]);
   const result = await estimateWarm({
     cosmos,

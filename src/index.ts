@@ -18,12 +18,12 @@ export { type ContainerInfo, type ContainerSpec, provision } from './cosmos/cont
 export type { BulkWriter, WriteOperation, WriteOutcome } from './cosmos/write-operation.ts';
 export { createRuRecorder, type RecordingRu, type RuSummary } from './metrics/ru-recorder.ts';
 export { createStageRecorder, type RecordingStage, type StageSummary } from './metrics/stage-recorder.ts';
-export { ingest } from './pipeline/ingest.ts';
-export type { IngestOptions, IngestProgress, IngestResult } from './pipeline/ingest-types.ts';
-export { type LedgerFile, openLedgerFile, readLedgers } from './pipeline/ledger-file.ts';
-export { type ProduceOptions, type ProduceResult, produce } from './pipeline/produce.ts';
-export type { Anomaly, Verdict } from './pipeline/verify.ts';
-export { type Verification, type VerifyOptions, verifyPipeline } from './pipeline/verify-run.ts';
+export { ingest } from './pipeline/ingest/ingest.ts';
+export type { IngestOptions, IngestProgress, IngestResult } from './pipeline/ingest/types.ts';
+export { type ProduceOptions, type ProduceResult, produce } from './pipeline/produce/produce.ts';
+export { type LedgerFile, openLedgerFile, readLedgers } from './pipeline/verify/ledger-file.ts';
+export { type Verification, type VerifyOptions, verifyPipeline } from './pipeline/verify/run.ts';
+export type { Anomaly, Verdict } from './pipeline/verify/verify.ts';
 export { readReport } from './report/read.ts';
 export { writeReport } from './report/render.ts';
 export type { RunReport } from './report/run-report.ts';

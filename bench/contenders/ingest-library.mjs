@@ -1,6 +1,6 @@
 // `cosmos-pipe ingest` as a library, on the services that every contender gets: everything in the hub, then an end.
 import { createRuRecorder } from '../../dist/src/metrics/ru-recorder.js';
-import { ingest } from '../../dist/src/pipeline/ingest.js';
+import { ingest } from '../../dist/src/pipeline/ingest/ingest.js';
 import { systemClock as clock } from '../../dist/src/util/clock.js';
 import { Secret } from '../../dist/src/util/secret.js';
 import { source, target } from './ingest-run.mjs';

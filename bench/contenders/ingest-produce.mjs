@@ -1,6 +1,6 @@
 // Our producer at a rate, for `ingest` to follow: a warm-up, a message, then the load.
 import { createStageRecorder } from '../../dist/src/metrics/stage-recorder.js';
-import { produce } from '../../dist/src/pipeline/produce.js';
+import { produce } from '../../dist/src/pipeline/produce/produce.js';
 import { systemClock as clock } from '../../dist/src/util/clock.js';
 import { Secret } from '../../dist/src/util/secret.js';
 

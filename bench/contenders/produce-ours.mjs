@@ -1,6 +1,6 @@
 // cosmos-pipe as a library: what `cosmos-pipe produce -n <events> --concurrency 16` runs.
 import { createStageRecorder } from '../../dist/src/metrics/stage-recorder.js';
-import { produce } from '../../dist/src/pipeline/produce.js';
+import { produce } from '../../dist/src/pipeline/produce/produce.js';
 import { systemClock as clock } from '../../dist/src/util/clock.js';
 import { Secret } from '../../dist/src/util/secret.js';
 import { connectionString, eventHub, measure } from './produce-load.mjs';

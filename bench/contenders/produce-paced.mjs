@@ -1,6 +1,6 @@
 // cosmos-pipe at a given rate: does it keep its schedule? What `cosmos-pipe produce --rate <n>/s --duration <time>` runs.
 import { createStageRecorder } from '../../dist/src/metrics/stage-recorder.js';
-import { produce } from '../../dist/src/pipeline/produce.js';
+import { produce } from '../../dist/src/pipeline/produce/produce.js';
 import { systemClock as clock } from '../../dist/src/util/clock.js';
 import { Secret } from '../../dist/src/util/secret.js';
 import { connectionString, eventHub } from './produce-load.mjs';

@@ -1,7 +1,7 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Sheet } from '../capacity/sheet.ts';
 import type { RuSummary } from '../metrics/ru-recorder.ts';
-import type { BenchResult } from '../pipeline/bench.ts';
+import type { BenchResult } from '../pipeline/bench/bench.ts';
 import { findBottleneck } from './bottleneck.ts';
 import { costOfRun } from './cost-of-run.ts';
 import { driftOf } from './drift.ts';

@@ -1,4 +1,4 @@
-import type { Verdict } from '../pipeline/verify.ts';
+import type { Verdict } from '../pipeline/verify/verify.ts';
 import { environmentOf } from './from-bench.ts';
 import { RUN_REPORT_VERSION, type RunReport, type Threshold } from './run-report.ts';
 import { evaluateThresholds } from './thresholds.ts';

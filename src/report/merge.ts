@@ -1,7 +1,7 @@
 import { mergeHistogramSummaries } from '../metrics/histogram.ts';
 import { mergeRuSummaries, mergeStageSummaries } from '../metrics/merge.ts';
 import type { ProcessSummary } from '../metrics/process-monitor.ts';
-import type { AnomalyKind, Hop, Place, PlaceVerdict, Verdict } from '../pipeline/verify.ts';
+import type { AnomalyKind, Hop, Place, PlaceVerdict, Verdict } from '../pipeline/verify/verify.ts';
 import { findBottleneck } from './bottleneck.ts';
 import { driftOf } from './drift.ts';
 import type { LoadSummary, RunReport, RuReport } from './run-report.ts';

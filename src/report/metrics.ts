@@ -1,6 +1,6 @@
 import { Histogram, type HistogramSummary } from '../metrics/histogram.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
-import type { Hop, PlaceVerdict, Verdict } from '../pipeline/verify.ts';
+import type { Hop, PlaceVerdict, Verdict } from '../pipeline/verify/verify.ts';
 import { backlogSummary } from './backlog.ts';
 import type { MetricUnit } from './metric-catalog.ts';
 import { hottestRange, throttledMs } from './ranges.ts';

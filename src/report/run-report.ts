@@ -3,8 +3,8 @@ import type { HistogramSummary } from '../metrics/histogram.ts';
 import type { ProcessSummary } from '../metrics/process-monitor.ts';
 import type { RuSummary } from '../metrics/ru-recorder.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
-import type { FindMaxResult } from '../pipeline/find-max.ts';
-import type { Verdict } from '../pipeline/verify.ts';
+import type { FindMaxResult } from '../pipeline/bench/find-max.ts';
+import type { Verdict } from '../pipeline/verify/verify.ts';
 
 export const RUN_REPORT_VERSION = 1;
 

@@ -1,6 +1,6 @@
 import type { Cost } from '../capacity/cost.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
-import type { Anomaly, AnomalyKind, Hop, Verdict } from '../pipeline/verify.ts';
+import type { Anomaly, AnomalyKind, Hop, Verdict } from '../pipeline/verify/verify.ts';
 import { formatDurationMs } from '../util/duration.ts';
 import { backlogSummary, drainText } from './backlog.ts';
 import { DRIFT_HEADER, driftRows } from './drift.ts';

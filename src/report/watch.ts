@@ -1,4 +1,4 @@
-import type { InterimResult } from '../pipeline/bench.ts';
+import type { InterimResult } from '../pipeline/bench/bench.ts';
 import { aggregate, metricsOf } from './metrics.ts';
 import type { Threshold, ThresholdResult } from './run-report.ts';
 import { checkThreshold } from './thresholds.ts';

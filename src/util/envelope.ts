@@ -33,3 +33,6 @@ export interface StoredEnvelope extends Partial<Envelope> {
   /** When `ingest` sent the write to Cosmos DB, milliseconds since the Unix epoch. */
   readonly ingestedMs: number;
 }
+
+/** Field of an item stored by `receive` that says how the event came; `publish feed` leaves such items out, so that nothing goes round. */
+export const ARRIVAL_FIELD = 'eg';

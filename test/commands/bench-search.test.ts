@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { judge, searchLines } from '../../commands/bench-search.ts';
-import type { Verdict } from '../../src/pipeline/verify.ts';
+import type { Verdict } from '../../src/pipeline/verify/verify.ts';
 import type { RunReport } from '../../src/report/run-report.ts';
 import { evaluateThresholds, parseThreshold } from '../../src/report/thresholds.ts';
 import { sampleReport } from '../report/sample-report.ts';

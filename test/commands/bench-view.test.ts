@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { benchView } from '../../commands/bench-view.ts';
 import type { StageSnapshot } from '../../src/metrics/stage-recorder.ts';
-import type { BenchSnapshot } from '../../src/pipeline/bench.ts';
+import type { BenchSnapshot } from '../../src/pipeline/bench/bench.ts';
 
 function stage(name: string, done: number, latencyP99Ms: number): StageSnapshot {
   return {

@@ -5,7 +5,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_SHEET } from '../../src/capacity/sheet.ts';
-import { findMaxRate } from '../../src/pipeline/find-max.ts';
+import { findMaxRate } from '../../src/pipeline/bench/find-max.ts';
 import { costOfRun } from '../../src/report/cost-of-run.ts';
 import { reportOfVerify } from '../../src/report/from-verify.ts';
 import { mergeReports } from '../../src/report/merge.ts';

@@ -6,7 +6,7 @@ import { createVirtualClock } from '../helpers/virtual-clock.ts';
 import { faultRates, SimulatedService, simulatedHash } from './simulated-service.ts';
 
 /**
- * The writer alone; test/pipeline/ingest-simulation.test.ts runs it as part of a whole process. CI runs 10,000 rounds of each. A failure
+ * The writer alone; test/pipeline/ingest/simulation.test.ts runs it as part of a whole process. CI runs 10,000 rounds of each. A failure
  * prints its seed, and COSMOS_PIPE_SIMULATION_SEED=<seed> replays exactly that round.
  */
 const ROUNDS = Number(process.env['COSMOS_PIPE_SIMULATION_ROUNDS'] ?? (process.env['CI'] ? 10_000 : 400));

@@ -14,7 +14,7 @@ import {
 import {
   type CheckpointStoreDocument,
   documentCheckpointStore,
-} from '../../src/pipeline/checkpoint-cosmos.ts';
+} from '../../src/pipeline/ingest/checkpoint-cosmos.ts';
 import { systemClock } from '../../src/util/clock.ts';
 
 const scope = { fullyQualifiedNamespace: 'localhost', eventHubName: 'Hub', consumerGroup: '$Default' };

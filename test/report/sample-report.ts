@@ -1,7 +1,7 @@
 import { createRuRecorder } from '../../src/metrics/ru-recorder.ts';
 import { createStageRecorder, type StageSummary } from '../../src/metrics/stage-recorder.ts';
-import { Ledger } from '../../src/pipeline/ledger.ts';
-import { createVerifier } from '../../src/pipeline/verify.ts';
+import { Ledger } from '../../src/pipeline/verify/ledger.ts';
+import { createVerifier } from '../../src/pipeline/verify/verify.ts';
 import { findBottleneck } from '../../src/report/bottleneck.ts';
 import type { RunReport } from '../../src/report/run-report.ts';
 import { evaluateThresholds, parseThreshold } from '../../src/report/thresholds.ts';

@@ -1,0 +1,43 @@
+import type { CosmosTarget } from '../../config/targets.ts';
+import { openCosmos } from '../../cosmos/client.ts';
+import { provision } from '../../cosmos/containers.ts';
+import { createDocumentStore } from '../../cosmos/document-store.ts';
+import { queryItems } from '../../cosmos/items.ts';
+import {
+  type DeadLetter,
+  type DeadLetterArchive,
+  type DeadLetterRecord,
+  deadLetterId,
+} from './dead-letter.ts';
+
+type DeadLetterDocument = DeadLetterRecord & { readonly id: string; readonly [name: string]: unknown };
+
+/**
+ * Dead letters as documents of a container of their own, partitioned by the Event Hubs partition and made when absent. The
+ * id is the event's position, so that an event rejected twice is one document.
+ */
+export async function openDeadLetterContainer(
+  target: CosmosTarget,
+  container: string,
+): Promise<DeadLetter & DeadLetterArchive> {
+  const connection = await openCosmos(target);
+  await provision(connection, { id: container, partitionKeyPath: '/partition', throughput: 400 });
+  const documents = createDocumentStore<DeadLetterDocument>(connection, container);
+  const scoped = { ...connection, container: connection.database.container(container) };
+  return {
+    name: `container ${target.database}/${container}`,
+    async write(record) {
+      await documents.create({ ...record, id: deadLetterId(record) });
+    },
+    async *records() {
+      yield* queryItems<DeadLetterDocument>(scoped, 'SELECT * FROM c');
+    },
+    async remove(isDone) {
+      let removed = 0;
+      for await (const document of queryItems<DeadLetterDocument>(scoped, 'SELECT * FROM c'))
+        if (isDone(document) && (await documents.delete(document.id, document.partition))) removed += 1;
+      return removed;
+    },
+    close: async () => connection.dispose(),
+  };
+}
