@@ -65,12 +65,9 @@ describe('report', () => {
   });
 
   it('prices a saved run by a sheet, and the shards of one together', async () => {
-    writeFileSync(
-      join(folder, 'dear.yaml'),
-      'name: dear\ncurrency: EUR\nfigures: { provisionedPer100RuHour: 1 }\n',
-    );
+    writeFileSync(join(folder, 'dear.yaml'), 'name: dear\nfigures: { provisionedPer100RuHour: 1 }\n');
     const one = await run('report', 'good.json', '--prices', 'dear.yaml', '--json');
-    expect(JSON.parse(one.stdout)).toMatchObject({ cost: { currency: 'EUR', prices: 'dear' } });
+    expect(JSON.parse(one.stdout)).toMatchObject({ cost: { currency: 'USD', prices: 'dear' } });
     const both = await run('report', 'good.json', 'good.json');
     expect(both.stdout).toContain('built-in list prices');
   });
