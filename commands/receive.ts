@@ -144,8 +144,10 @@ async function push(
     },
     async onListening(url) {
       terminal.note(`Storing deliveries to ${url} in ${database}/${container}. ^C to stop.`);
-      if (grid !== undefined) await subscribe(grid, values, url);
-      else
+      if (grid !== undefined) {
+        await subscribe(grid, values, url);
+        terminal.note(`subscribed  ${grid.topic}/${values.subscription}`);
+      } else
         terminal.note(
           `subscribe  az eventgrid event-subscription create --endpoint <public address of ${url}> ...`,
         );

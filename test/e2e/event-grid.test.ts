@@ -44,7 +44,7 @@ async function receiver(container: string, ...argv: string[]): Promise<RunningCl
   await eventually(async () => {
     const subscription = await fetch(`${url}/topics/pipeline-events/eventSubscriptions/${container}`);
     expect(await subscription.text()).toContain('Succeeded');
-  }, 20_000);
+  });
   return child;
 }
 
@@ -155,7 +155,7 @@ describe('publish and receive', () => {
     const child = start('receive', '--pull', 'orders/store', '--container', 'pulled', '-n', '2', '--json');
     const { EVENTGRID_NAMESPACE_ENDPOINT: url = '', EVENTGRID_NAMESPACE_KEY: key = '' } = stack.environment;
     const path = '/namespace/topics/orders/eventSubscriptions/store';
-    await eventually(async () => expect((await fetch(`${url}${path}`)).status).toBe(200), 20_000);
+    await eventually(async () => expect((await fetch(`${url}${path}`)).status).toBe(200));
     await fetch(`${url}/topics/orders:publish`, {
       method: 'POST',
       headers: {

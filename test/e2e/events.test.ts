@@ -30,7 +30,7 @@ function start(...argv: string[]): RunningCli {
 /** A stack that other commands in the folder find; a second of Event Grid lasts a millisecond. */
 async function startStack(...flags: string[]): Promise<RunningCli> {
   const stack = start('local', '--free-ports', '--event-grid-time-scale', '0.001', ...flags);
-  await eventually(async () => expect((await run('local', 'env', '--json')).code).toBe(0), 20_000);
+  await eventually(async () => expect((await run('local', 'env', '--json')).code).toBe(0));
   return stack;
 }
 
@@ -45,7 +45,9 @@ const environment = async (): Promise<Record<string, string>> =>
 /** A receiver on a port that stays its own, so that another one can take its place. */
 async function startReceiver(port: number, ...flags: string[]): Promise<RunningCli> {
   const receiver = start('receive', '--port', String(port), '--container', 'received', ...flags);
-  await eventually(() => expect(receiver.stderr()).toContain('Storing deliveries'), 20_000);
+  // Before the subscription stands, what is published matches none; the stack has it in its journal by this line.
+  const line = flags.includes('--no-subscribe') ? 'Storing deliveries' : 'subscribed';
+  await eventually(() => expect(receiver.stderr()).toContain(line));
   return receiver;
 }
 
@@ -59,7 +61,6 @@ it('delivers what the stack had accepted when it was killed, after it is started
   const stack = await startStack('--data', 'data');
   const port = await freePort();
   const receiver = await startReceiver(port);
-  await eventually(() => expect(receiver.stderr()).toContain('validated'));
   await killed(receiver);
   expect(await run('publish', 'generate', '-n', '100', '--ledger', 'sent.ndjson')).toMatchObject({ code: 0 });
   await killed(stack);
@@ -93,7 +94,7 @@ it('lists what could not be delivered, and replays it to where it belongs', asyn
   // More than `list` shows by itself, so that `--all` has to mean all.
   expect(await run('publish', 'generate', '-n', '120', '--ledger', 'sent.ndjson')).toMatchObject({ code: 0 });
   const list = async () => JSON.parse((await run('events', 'dead-letter', 'list', '--json')).stdout);
-  await eventually(async () => expect((await list()).total).toBe(120), 20_000);
+  await eventually(async () => expect((await list()).total).toBe(120));
   const text = (await run('events', 'dead-letter', 'list', '--limit', '2')).stdout;
   expect(text).toMatch(/MaxDeliveryAttemptsExceeded after 1 attempts, the last one \w+/);
   expect(text).toContain('... and 118 more; pass --limit 120');
@@ -125,7 +126,7 @@ it('tells a topic when ingest starts, gets on and ends', async () => {
     for (const kind of ['Started', 'Milestone', 'Completed'])
       expect(events.map(({ type }) => type)).toContain(`CosmosPipe.Ingest.${kind}`);
     return events;
-  }, 20_000);
+  });
   const of = (kind: string) => all.filter(({ type }) => type === `CosmosPipe.Ingest.${kind}`);
   expect(of('Started')).toHaveLength(1);
   expect(of('Completed')).toMatchObject([{ data: { stored: 300 } }]);

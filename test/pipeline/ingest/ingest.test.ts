@@ -362,7 +362,7 @@ describe('ingest', () => {
     } finally {
       cosmos.faults.clear();
     }
-    await eventually(async () => expect(await items()).toHaveLength(800), 20_000);
+    await eventually(async () => expect(await items()).toHaveLength(800));
     stop.abort();
     const result = await running;
     expect(result.ended).toBe('signal');
@@ -383,14 +383,14 @@ describe('ingest', () => {
     const a = ingest({ ...endless, ownerId: 'a', signal: stopA.signal, onProgress: (p) => seen.a.push(p) });
     await eventually(() => owned(seen.a) === 4);
     const b = ingest({ ...endless, ownerId: 'b', signal: stopB.signal, onProgress: (p) => seen.b.push(p) });
-    await eventually(() => owned(seen.a) === 2 && owned(seen.b) === 2, 20_000);
+    await eventually(() => owned(seen.a) === 2 && owned(seen.b) === 2);
     await send(400, { first: 400 });
-    await eventually(async () => (await items('SELECT VALUE COUNT(1) FROM c'))[0] === 800, 20_000);
+    await eventually(async () => (await items('SELECT VALUE COUNT(1) FROM c'))[0] === 800);
     stopB.abort();
     const left = await b;
     expect(left.stored).toBeGreaterThanOrEqual(200);
     await send(400, { first: 800 });
-    await eventually(async () => (await items('SELECT VALUE COUNT(1) FROM c'))[0] === 1_200, 20_000);
+    await eventually(async () => (await items('SELECT VALUE COUNT(1) FROM c'))[0] === 1_200);
     stopA.abort();
     await a;
     expect(new Set((await items()).map((item) => item.id)).size).toBe(1_200);
