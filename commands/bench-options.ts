@@ -1,5 +1,6 @@
 import type { OptionValues } from '../src/cli/command.ts';
 import {
+  checked,
   cosmosOptions,
   eventHubsOptions,
   opt,
@@ -11,8 +12,11 @@ import {
 import { parseRuBudget } from '../src/cosmos/writer/ru-budget.ts';
 import { parseFault } from '../src/local/faults/grammar.ts';
 import { formatCount } from '../src/report/format.ts';
+import { parseKeyDistribution } from '../src/workload/keys.ts';
 import { MAX_KEYS } from '../src/workload/limits.ts';
 import { SCENARIOS } from '../src/workload/scenarios.ts';
+import { parseStages } from '../src/workload/shape.ts';
+import { parseSize } from '../src/workload/size.ts';
 import { pricesOption } from './prices-option.ts';
 import { reportOptions } from './report-output.ts';
 
@@ -34,7 +38,7 @@ export const benchOptions = {
     description: `a ready-made load: ${Object.keys(SCENARIOS).join(', ')}, cache, events; or one of scenarios: in pipeline.yaml`,
     ...scenario,
   }),
-  fault: opt.custom(checkFault, {
+  fault: opt.custom(checked(parseFault), {
     flags: '--fault <spec>',
     description: 'disturb the embedded stack, times from the start of the load: cosmos:throttle=5%@10s+5s',
     repeatable: true,
@@ -55,7 +59,7 @@ export const benchOptions = {
     description: 'how long to send',
     ...load,
   }),
-  stages: opt.text({
+  stages: opt.custom(checked(parseStages), {
     flags: '--stages <list>',
     description: 'linear ramps instead of --rate: 30s:1000/s,2m:5000/s,30s:0/s',
     ...load,
@@ -65,12 +69,12 @@ export const benchOptions = {
     description: 'number of partition keys (devices) (default: 1,000)',
     ...load,
   }),
-  keyDistribution: opt.text({
+  keyDistribution: opt.custom(checked(parseKeyDistribution), {
     flags: '--key-distribution <kind>',
     description: 'uniform, zipf(1.1), hotspot(20/80), sequential (default: uniform)',
     ...load,
   }),
-  size: opt.text({
+  size: opt.custom(checked(parseSize), {
     flags: '--size <size>',
     description: 'size of a body (default: the event of about 1 KB)',
     ...load,
@@ -87,7 +91,7 @@ export const benchOptions = {
     fallback: '1',
     ...load,
   }),
-  throughput: opt.integer({
+  throughput: opt.count({
     flags: '--throughput <ru>',
     description: `RU/s of the container when it is made here (default with the embedded stack: ${LOCAL_THROUGHPUT})`,
     ...pipeline,
@@ -103,7 +107,7 @@ export const benchOptions = {
     ...pipeline,
   }),
   cache: opt.flag({ flags: '--no-cache', description: 'end at the change feed, without Redis', ...pipeline }),
-  repeat: opt.integer({
+  repeat: opt.count({
     flags: '--repeat <n>',
     description: 'run the load several times; the report is of the median run, with the noise beside it',
     fallback: '1',
@@ -115,13 +119,13 @@ export const benchOptions = {
       'search the highest rate that holds the thresholds without a growing backlog, from --rate upwards',
     ...runs,
   }),
-  trial: opt.durationMs({
+  trial: opt.positiveDurationMs({
     flags: '--trial <duration>',
     description: 'how long --find-max carries each rate after its warm-up',
     fallback: '10s',
     ...runs,
   }),
-  maxTrials: opt.integer({
+  maxTrials: opt.count({
     flags: '--max-trials <n>',
     description: 'after so many runs --find-max reports what it has',
     fallback: '24',
@@ -139,10 +143,5 @@ export const benchOptions = {
   ...cosmosOptions,
   ...redisOptions,
 };
-
-function checkFault(spec: string): string {
-  parseFault(spec);
-  return spec;
-}
 
 export type BenchValues = OptionValues<typeof benchOptions>;

@@ -82,7 +82,7 @@ async function bench(values: BenchValues, context: CommandContext): Promise<Exit
 async function repeated(setting: BenchSetting, plan: BenchPlan, run: string): Promise<RunReport[]> {
   const { context, values } = setting;
   const reports: RunReport[] = [];
-  const times = Math.max(1, values.repeat);
+  const times = values.repeat;
   do {
     const name = times === 1 ? run : `${run}-${reports.length + 1}`;
     if (times > 1) context.terminal.note(`run ${reports.length + 1} of ${times}`);

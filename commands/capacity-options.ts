@@ -26,7 +26,7 @@ export const capacityOptions = {
     fallback: TELEMETRY_BYTES,
     ...load,
   }),
-  keys: opt.integer({
+  keys: opt.count({
     flags: '--keys <n>',
     description: 'number of partition keys (devices)',
     fallback: '1000',
@@ -62,7 +62,7 @@ export const capacityOptions = {
     fallback: '1',
     ...pipeline,
   }),
-  consumerRate: opt.ratePerSecond({
+  consumerRate: opt.positiveRatePerSecond({
     flags: '--consumer-rate <n/unit>',
     description: `events that one ingest process can carry (default: ${CONSUMER_RATE})`,
     ...pipeline,
@@ -73,7 +73,7 @@ export const capacityOptions = {
     fallback: '7d',
     ...pipeline,
   }),
-  regions: opt.integer({
+  regions: opt.count({
     flags: '--regions <n>',
     description: 'regions that the Cosmos DB account replicates to, each of which is paid',
     fallback: '1',

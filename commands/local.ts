@@ -79,7 +79,7 @@ const options = {
     fallback: 'embedded',
     ...stack,
   }),
-  throughputUnits: opt.integer({
+  throughputUnits: opt.count({
     flags: '--throughput-units <n>',
     description:
       'throttle Event Hubs at 1 MB/s or 1,000 events/s in and 2 MB/s out per unit (default: unlimited)',

@@ -4,7 +4,7 @@ import { opt } from '../src/cli/options.ts';
 import { formatCount } from '../src/report/format.ts';
 import { renderPlan } from '../src/report/plan-text.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
-import { ExitCode, usageError } from '../src/util/errors.ts';
+import { ExitCode } from '../src/util/errors.ts';
 import { formatKeyDistribution } from '../src/workload/keys.ts';
 import { capacityOptions, pricesTemplate, targetOf } from './capacity-options.ts';
 import { sheetOf } from './prices-option.ts';
@@ -25,7 +25,7 @@ export const command = defineCommand({
     'cosmos-pipe plan --rate 5000/s --from bench.json --prices prices.yaml',
   ],
   options: {
-    rate: opt.ratePerSecond({
+    rate: opt.positiveRatePerSecond({
       flags: '-r, --rate <n/unit>',
       description: 'events that arrive, the base of a day',
       fallback: '1000/s',
@@ -66,11 +66,6 @@ export const command = defineCommand({
       terminal.result(sheet, pricesTemplate(sheet));
       return ExitCode.Ok;
     }
-    if (!(values.rate > 0) || values.keys < 1 || values.regions < 1)
-      throw usageError(
-        'a plan needs a rate, at least one key and at least one region',
-        'for example: cosmos-pipe plan --rate 5000/s',
-      );
     const target = await targetOf(
       values,
       {

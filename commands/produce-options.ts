@@ -1,18 +1,10 @@
-import { eventHubsOptions, opt, parseWhole, yesOption } from '../src/cli/options.ts';
+import { checked, eventHubsOptions, opt, parseWhole, yesOption } from '../src/cli/options.ts';
 import { parseDurationMs } from '../src/util/duration.ts';
 import { parseShare } from '../src/util/share.ts';
 import { parseKeyDistribution } from '../src/workload/keys.ts';
 import { MAX_KEYS, MAX_SEED } from '../src/workload/limits.ts';
 import { parseShape, parseStages } from '../src/workload/shape.ts';
 import { parseSize } from '../src/workload/size.ts';
-
-/** A notation that is checked here and handed on as it was written: the workload section has the same grammar. */
-function checked(parse: (text: string) => unknown): (text: string) => string {
-  return (text) => {
-    parse(text);
-    return text;
-  };
-}
 
 function parsePart(text: string): { readonly index: number; readonly count: number } {
   const match = /^(\d+)\/(\d+)$/.exec(text);

@@ -47,13 +47,13 @@ function parseOutage(text: string): NamedOutage {
 }
 
 const options = {
-  rate: opt.ratePerSecond({
+  rate: opt.positiveRatePerSecond({
     flags: '-r, --rate <n/unit>',
     description: 'arrivals of an open model: they do not wait for the pipeline',
     fallback: '1000/s',
     ...load,
   }),
-  duration: opt.durationMs({
+  duration: opt.positiveDurationMs({
     flags: '-d, --duration <duration>',
     description: 'how long events arrive',
     fallback: '1h',
@@ -69,27 +69,27 @@ const options = {
     description: 'any other course: sine(100/s,1000/s,1d), spike(1000/s,9000/s,1h,10m)',
     ...load,
   }),
-  throughputUnits: opt.integer({
+  throughputUnits: opt.count({
     flags: '--throughput-units <n>',
     description: 'throughput units of the namespace (default: enough)',
     ...pipeline,
   }),
-  partitions: opt.integer({
+  partitions: opt.count({
     flags: '--partitions <n>',
     description: 'partitions of the hub (default: enough)',
     ...pipeline,
   }),
-  consumers: opt.integer({
+  consumers: opt.count({
     flags: '--consumers <n>',
     description: 'ingest processes (default: enough)',
     ...pipeline,
   }),
-  throughput: opt.integer({
+  throughput: opt.count({
     flags: '--throughput <ru>',
     description: 'RU/s of the container (default: enough, with headroom for skew)',
     ...pipeline,
   }),
-  physicalPartitions: opt.integer({
+  physicalPartitions: opt.count({
     flags: '--physical-partitions <n>',
     description:
       'of the container (default: what it has when made with --throughput, or needs for its storage)',
@@ -100,12 +100,12 @@ const options = {
     description: 'the RU/s are the maximum of autoscale, and billed as it bills them',
     ...pipeline,
   }),
-  feedRate: opt.ratePerSecond({
+  feedRate: opt.positiveRatePerSecond({
     flags: '--feed-rate <n/unit>',
     description: 'changes that the feed reader can handle (default: all)',
     ...pipeline,
   }),
-  cacheRate: opt.ratePerSecond({
+  cacheRate: opt.positiveRatePerSecond({
     flags: '--cache-rate <n/unit>',
     description: 'entries that the cache writer can write (default: all)',
     ...pipeline,
@@ -150,7 +150,6 @@ export const command = defineCommand({
     const { terminal, clock, cwd, env, version } = context;
     await checkOutputs(values.output, cwd);
     const sheet = await sheetOf(values.prices, cwd);
-    checkPositive(values);
     const outages = values.outage.map(({ text: spec }) => spec);
     const { shape, peakPerSecond, text } = scheduleOf(values);
     const target = await targetOf(values, { ratePerSecond: peakPerSecond, maxLagMs: 0 }, cwd);
@@ -181,25 +180,6 @@ export const command = defineCommand({
   },
 });
 
-/** Throws E_USAGE for a pipeline that lacks a part: nothing could be said of it. */
-function checkPositive(values: Values): void {
-  const { consumers, duration, keys, partitions, physicalPartitions, regions, throughput, throughputUnits } =
-    values;
-  const flags = {
-    '--consumers': consumers,
-    '--duration': duration,
-    '--keys': keys,
-    '--partitions': partitions,
-    '--physical-partitions': physicalPartitions,
-    '--regions': regions,
-    '--throughput': throughput,
-    '--throughput-units': throughputUnits,
-  };
-  for (const [flag, value] of Object.entries(flags))
-    if (value !== undefined && value <= 0)
-      throw usageError(`${flag} must be more than 0`, 'leave it out for its default');
-}
-
 interface NamedSchedule {
   readonly shape: Shape;
   readonly peakPerSecond: number;
@@ -211,6 +191,8 @@ function scheduleOf({ rate, stages: ramps, shape: given, duration }: Values): Na
   let peakPerSecond = 0;
   for (const { fromPerSecond, toPerSecond } of limitTo(shape, duration)())
     peakPerSecond = Math.max(peakPerSecond, fromPerSecond, toPerSecond);
+  if (peakPerSecond === 0)
+    throw usageError('no event arrives within --duration', 'give --shape or --stages a rate above 0/s');
   const varies = given !== undefined || ramps !== undefined;
   return {
     shape,

@@ -22,6 +22,14 @@ export function parseWhole(text: string, min: number, max = Number.MAX_SAFE_INTE
   throw new RangeError(`expected a whole number ${range}, got "${text}"`);
 }
 
+/** A notation that is checked here and handed on as it was written: the workload section has the same grammar. */
+export function checked(parse: (text: string) => unknown): (text: string) => string {
+  return (text) => {
+    parse(text);
+    return text;
+  };
+}
+
 export const opt = {
   text: kind<string>((value) => value),
   /** Never a flag value: the flag names a file. */
