@@ -15,8 +15,11 @@ export interface WriteOperation {
    * (`{"operations":[...]}`, optionally with `condition`), for `delete` the empty string.
    */
   readonly body: string;
-  /** UTF-8 that goes ahead of `body`: the bytes in which an item came, of which `body` is only the end. */
-  readonly bodyStart?: Uint8Array;
+  /**
+   * UTF-8 that goes ahead of `body`: the bytes in which an item came, of which `body` is only the end. The writer puts a copy
+   * in its place when the operation waits for long: these bytes may be part of many more.
+   */
+  bodyStart?: Uint8Array;
   /** ETag that the stored item must still have (`replace`, `upsert`, `delete`, `patch`). */
   readonly ifMatch?: string;
 }

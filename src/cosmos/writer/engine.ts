@@ -23,6 +23,7 @@ import {
   withdrawPending,
   withdrawReady,
 } from './lanes.ts';
+import { ownOldBytes } from './own-bytes.ts';
 import { RangeRouting, type RoutingOptions } from './routing.ts';
 import { Turns } from './turns.ts';
 
@@ -83,6 +84,9 @@ export class WriterEngine implements BulkWriter {
   readonly #turns = new Turns();
   readonly #waiting = new Set<RangeLane>();
   readonly #memory = new RequestMemory();
+  /** When what had waited was looked through last, and the bytes that came since. */
+  #sweptAt = Number.NEGATIVE_INFINITY;
+  #bytesSinceSwept = 0;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -120,6 +124,8 @@ export class WriterEngine implements BulkWriter {
     this.#backlog.add(pending);
     this.#options.recorder?.offered(1);
     appendPending(lane, pending);
+    this.#bytesSinceSwept += bodyBytes;
+    if (this.#bytesSinceSwept > this.#options.maxBufferedBytes / 2) this.#sweep(now);
     if (lane.state === 'idle') pushReady(lane);
     // Most writes only join a batch that somebody will come back for.
     const { range } = lane;
@@ -167,6 +173,13 @@ export class WriterEngine implements BulkWriter {
   /** Changes the whole budget, for example when the provisioned throughput changed. */
   setBudget(ruPerSecond: number): void {
     this.#routing.setBudget(ruPerSecond);
+  }
+
+  /** Bounds the memory behind the bodies that wait, to that of twice `maxBufferedBytes` of bodies. */
+  #sweep(now: number): void {
+    ownOldBytes(this.#routing.lanes(), this.#sweptAt);
+    this.#sweptAt = now;
+    this.#bytesSinceSwept = 0;
   }
 
   /** Sends whatever of a range may leave now, and makes sure that somebody comes back for the rest. */

@@ -58,6 +58,12 @@ export class KeyDirectory {
     return lane;
   }
 
+  /** All lanes with work, some of them twice, and others. */
+  *lanes(): Generator<KeyLane> {
+    yield* this.#old.values();
+    yield* this.#young.values();
+  }
+
   #create(partitionKey: PartitionKey): KeyLane {
     const components = componentsOf(partitionKey);
     const effectivePartitionKey = this.#hash(components);

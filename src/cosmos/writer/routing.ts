@@ -49,6 +49,11 @@ export class RangeRouting {
     return this.#keys.laneOf(partitionKey);
   }
 
+  /** The lanes of all keys that operations wait for, some of them twice, and others. */
+  lanes(): Iterable<KeyLane> {
+    return this.#keys.lanes();
+  }
+
   setBudget(ruPerSecond: number): void {
     this.#ruPerSecond = ruPerSecond;
     const { ranges } = this;

@@ -5,7 +5,7 @@ import type { Clock } from '../../util/clock.ts';
 import { ENVELOPE_PROPERTIES } from '../../util/envelope.ts';
 import { PipeError } from '../../util/errors.ts';
 import { bodyBase64, type DeadLetter, type DeadLetterReason } from '../dead-letter/dead-letter.ts';
-import type { Mapped, Mapper } from '../mapping/mapping.ts';
+import { bodyOf, type Mapped, type Mapper } from '../mapping/mapping.ts';
 import { CheckpointTracker, type DurablePosition } from './checkpoint-tracker.ts';
 
 /** Counts of a whole ingest run, shared by its partitions. */
@@ -220,12 +220,12 @@ export class IngestPartition {
       properties,
     });
     switch (mapped.kind) {
-      case 'write':
-        return write(
-          mapped,
-          (outcome) => this.#written(ticket, event, sizeOf(mapped.operation), outcome),
-          this.#fence,
-        );
+      case 'write': {
+        const { operation } = mapped;
+        // While it waits the operation has the bytes: in the event they hold all that was read with them.
+        const waiting = operation.bodyStart === undefined ? event : { ...event, body: undefined };
+        return write(mapped, (outcome) => this.#written(ticket, waiting, operation, outcome), this.#fence);
+      }
       case 'skipped':
         totals.skipped += 1;
         this.#durableNow(ticket);
@@ -235,9 +235,10 @@ export class IngestPartition {
     }
   }
 
-  #written(ticket: number, event: ReceivedEvent, sizeBytes: number, outcome: WriteOutcome): void {
+  #written(ticket: number, event: ReceivedEvent, operation: WriteOperation, outcome: WriteOutcome): void {
     const { clock, fatal, recorder, totals } = this.#environment;
     if (outcome.ok) {
+      const sizeBytes = sizeOf(operation);
       totals.requestCharge += outcome.requestCharge;
       totals.stored += 1;
       totals.storedBytes += sizeBytes;
@@ -254,7 +255,9 @@ export class IngestPartition {
       this.#durableNow(ticket);
     } else if (outcome.poison) {
       // Resolves in its own time: the page has moved on, and `close` waits for the answer.
-      this.#putAside(ticket, event, 'rejected', `${outcome.statusCode}: ${outcome.reason}`).catch(fatal);
+      const { bodyStart } = operation;
+      const whole = bodyStart === undefined ? event : { ...event, body: bodyOf(bodyStart) };
+      this.#putAside(ticket, whole, 'rejected', `${outcome.statusCode}: ${outcome.reason}`).catch(fatal);
     } else if (this.#fence.raised) {
       // Whoever owns the partition now stores it.
       this.#answered();

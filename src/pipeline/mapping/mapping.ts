@@ -141,8 +141,9 @@ function mapKnown(
   if (item[ENVELOPE_FIELD] !== undefined || (ttlSeconds !== undefined && item['ttl'] !== undefined))
     return undefined;
   if (item['id'] !== undefined && item['id'] !== id) return undefined;
+  if (!text.endsWith('}')) return undefined;
   const envelopeText = envelope?.(source, Math.floor(clock.epochMicros() / 1000));
-  const end = text.lastIndexOf('}');
+  const end = body.length - 1;
   const operation: WriteOperation = {
     kind: mode === 'upsert' ? 'upsert' : 'create',
     id,
@@ -152,6 +153,13 @@ function mapKnown(
   };
   return { kind: 'write', operation };
 }
+
+/** The body of the event that an operation with `bodyStart` was made of. */
+export function bodyOf(bodyStart: Uint8Array): Buffer {
+  return Buffer.concat([bodyStart, CLOSING_BRACE]);
+}
+
+const CLOSING_BRACE = Buffer.from('}');
 
 interface CompiledMapping {
   readonly mode: WriteMode;

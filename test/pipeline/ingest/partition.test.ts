@@ -101,6 +101,16 @@ describe('IngestPartition', () => {
     expect(saved).toEqual([2]);
   });
 
+  it('puts aside the very bytes of an event that the container refuses', async () => {
+    const { partition: p, letters, settle } = await partition();
+    // The mapper knows the shape of all but the first, and keeps their bytes; not those of one that ends in white space.
+    const bodies = ['', '', ' ', '\n'].map((end, id) => `{"id":"${id}", "deviceId":"d"}${end}`);
+    await p.page(bodies.map((body, id) => event(id, body)));
+    for (const id of bodies.keys()) settle(id, failure(400, true));
+    await eventually(() => letters.length === bodies.length);
+    expect(letters.map(({ body }) => Buffer.from(body as string, 'base64').toString())).toEqual(bodies);
+  });
+
   it('waits in close for everything on its way, and takes no more of the page', async () => {
     const { partition: p, saved, settle, totals, waiting } = await partition({ maxUnsettled: 2 });
     const page = p.page([event(0), event(1), event(2), event(3)]);
