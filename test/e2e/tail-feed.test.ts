@@ -77,6 +77,16 @@ describe('output', () => {
     expect(linesOf(text)[3]).toBe('0');
   });
 
+  it('goes on when nobody reads its progress any more', async () => {
+    await account.write(20);
+    const argv = ['tail-feed', '--from', 'beginning', '--until-idle', '-f', '%i'];
+    const { child, done } = spawnCli(argv, { env: account.service.environment });
+    child.stderr?.destroy();
+    const { code, stdout } = await done;
+    expect(code).toBe(0);
+    expect(linesOf(stdout)).toHaveLength(20);
+  });
+
   it.each([
     [['--filter', 'a = 1'], 'invalid filter'],
     [['--format', '%q'], 'invalid format token'],
