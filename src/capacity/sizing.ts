@@ -160,7 +160,7 @@ export function sizeStore(target: PipelineTarget, rate: number, mode: StoreMode,
           physicalPartitions,
           skew: load.hottestStoreShare * physicalPartitions,
           possible: fits,
-          raised: share === perPartition && mode === 'provisioned',
+          raised: mode === 'provisioned' && physicalPartitions * initialShare(mode, sheet) < ruPerSecond,
           storedGb,
           load,
         };

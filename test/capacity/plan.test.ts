@@ -347,6 +347,18 @@ describe('a plan', () => {
     expect(single(825).possible).toBe(false);
   });
 
+  it('has a container made with less and raised only where that gives it fewer partitions', () => {
+    const partitions = (overrides: Partial<PipelineTarget>): string =>
+      plan(sampleTarget(overrides), DEFAULT_SHEET).figures.find(({ name }) => name === 'physical partitions')
+        ?.why ?? '';
+    const oneKey = { keys: 1, ratePerSecond: 800 };
+    expect(partitions({ ...oneKey, retentionMs: 60_000 })).toMatch(
+      /^1 by storage, 1 by throughput; .*make the container with 6,000 RU\/s and raise it then$/,
+    );
+    const stored = partitions({ ...oneKey, retentionMs: 7 * 86_400_000 });
+    expect(stored).toMatch(/^\d+ by storage, 2 by throughput; each gets [\d,.]+ RU\/s$/);
+  });
+
   it('warns of a logical partition that outgrows its limit', () => {
     const result = plan(
       sampleTarget({ keys: 10, ratePerSecond: 100, retentionMs: 365 * 86_400_000 }),
