@@ -1,7 +1,7 @@
 import { mergeHistogramSummaries } from './histogram.ts';
 import type { RuOperationSummary, RuRangeSummary, RuSummary } from './ru-recorder.ts';
 import { type Fold, Series } from './series.ts';
-import type { StageSeries, StageSummary } from './stage-recorder.ts';
+import { ratePerSecond, type StageSeries, type StageSummary } from './stage-recorder.ts';
 import type { RuOperation } from './types.ts';
 
 interface Part {
@@ -40,8 +40,8 @@ export function mergeStageSummaries(parts: readonly StageSummary[]): StageSummar
     errors,
     throttled: total((part) => part.throttled),
     inFlightMax: total((part) => part.inFlightMax),
-    offeredPerSecond: activeMs > 0 ? (offered * 1000) / activeMs : 0,
-    donePerSecond: activeMs > 0 ? (done * 1000) / activeMs : 0,
+    offeredPerSecond: ratePerSecond(offered, activeMs),
+    donePerSecond: ratePerSecond(done, activeMs),
     serviceTime: mergeHistogramSummaries(parts.map((part) => part.serviceTime)),
     latency: mergeHistogramSummaries(parts.map((part) => part.latency)),
     series: {

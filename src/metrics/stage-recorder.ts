@@ -5,8 +5,10 @@ import type { StageRecorder } from './types.ts';
 
 /** One hour at one second; longer runs have coarser slots. */
 const MAX_SLOTS = 3_600;
-/** Latencies between two looks at the clock. */
+/** Most latencies between two looks at the clock; fewer while a second has few, which would all miss their second. */
 const CLOCK_EVERY = 64;
+/** One in so many powers of two. */
+const CLOCK_SHIFT = 4;
 
 /** Parallel arrays, one value per slot of `intervalMs`. Percentiles of a slot are of its worst second. */
 export interface StageSeries {
@@ -25,7 +27,7 @@ export interface StageSummary {
   readonly name: string;
   /** Start of the recording, microseconds since the Unix epoch. */
   readonly startedMicros: number;
-  /** From the first to the last work recorded. */
+  /** From the first to the last work recorded; the rates are over this time, or over a second where it is less. */
   readonly activeMs: number;
   readonly offered: number;
   readonly done: number;
@@ -60,6 +62,11 @@ export interface RecordingStage extends StageRecorder {
   snapshot(): StageSnapshot;
 }
 
+/** Events a second over a time, or over a second where the time is less: a few events at once are no rate. */
+export function ratePerSecond(count: number, activeMs: number): number {
+  return (count * 1_000) / Math.max(1_000, activeMs);
+}
+
 /** A recorder of one stage; some tens of nanoseconds per event, memory independent of the length of the run. */
 export function createStageRecorder(name: string, options: { readonly clock: Clock }): RecordingStage {
   return new Recorder(name, options.clock);
@@ -87,7 +94,7 @@ class Recorder implements RecordingStage {
   readonly #slots: SlotClock;
   #slot = 0;
   #secondStartMs: number;
-  #untilClock = CLOCK_EVERY;
+  #untilClock = 0;
   #firstMs = Number.NaN;
   #lastMs = Number.NaN;
   #offered = 0;
@@ -112,20 +119,20 @@ class Recorder implements RecordingStage {
   }
 
   offered(count: number): void {
-    this.#work();
+    this.#work(count);
     this.#offered += count;
     this.#series.offered.record(this.#slot, count);
   }
 
   done(count: number, sizeBytes: number): void {
-    this.#work();
+    this.#work(count);
     this.#done += count;
     this.#sizeBytes += sizeBytes;
     this.#series.done.record(this.#slot, count);
   }
 
   failed(kind: string, count: number): void {
-    this.#work();
+    this.#work(count);
     this.#failed += count;
     this.#errors.set(kind, (this.#errors.get(kind) ?? 0) + count);
     this.#series.failed.record(this.#slot, count);
@@ -171,7 +178,6 @@ class Recorder implements RecordingStage {
   summary(): StageSummary {
     this.#endSecond();
     const activeMs = Number.isNaN(this.#firstMs) ? 0 : this.#lastMs - this.#firstMs;
-    const perSecond = (count: number): number => (activeMs > 0 ? (count * 1000) / activeMs : 0);
     const length = this.#slot + 1;
     const series = this.#series;
     return {
@@ -185,8 +191,8 @@ class Recorder implements RecordingStage {
       errors: Object.fromEntries(this.#errors),
       throttled: this.#throttled,
       inFlightMax: this.#inFlightMax,
-      offeredPerSecond: perSecond(this.#offered),
-      donePerSecond: perSecond(this.#done),
+      offeredPerSecond: ratePerSecond(this.#offered, activeMs),
+      donePerSecond: ratePerSecond(this.#done, activeMs),
       serviceTime: this.#serviceTime.summary(),
       latency: this.#latency.summary(),
       series: {
@@ -202,20 +208,23 @@ class Recorder implements RecordingStage {
     };
   }
 
-  #work(): void {
-    this.#lastMs = this.#tick();
+  #work(count: number): void {
+    const nowMs = this.#tick();
+    // A poll that brought nothing is no work: a reader polls before and after the load too.
+    if (count === 0) return;
+    this.#lastMs = nowMs;
     if (Number.isNaN(this.#firstMs)) this.#firstMs = this.#lastMs;
   }
 
   /** Looks at the clock and closes the current second when it is over. */
   #tick(): number {
-    this.#untilClock = CLOCK_EVERY;
     const nowMs = this.#clock.now();
     if (nowMs - this.#secondStartMs >= 1_000) {
       this.#endSecond();
       this.#secondStartMs = nowMs - ((nowMs - this.#startMs) % 1_000);
       this.#slot = this.#slots.slotAt(nowMs);
     }
+    this.#untilClock = Math.min(CLOCK_EVERY, this.#second.count >> CLOCK_SHIFT);
     return nowMs;
   }
 

@@ -2,7 +2,7 @@ import type { StageSummary } from '../metrics/stage-recorder.ts';
 import { formatDurationMs } from '../util/duration.ts';
 import { formatShare } from './format.ts';
 import { hottestRange, rangeCount, singleRange } from './ranges.ts';
-import type { Bottleneck, RuReport } from './run-report.ts';
+import type { Bottleneck, RunReport, RuReport } from './run-report.ts';
 
 /** Share of what a stage was given by the end of the load that may still be on its way without it being behind. */
 const BACKLOG_TOLERANCE = 0.05;
@@ -16,9 +16,14 @@ const UNEVEN = 1.5;
 
 /**
  * Names the limiting stage of a run: a stage that was behind when the load ended, or at some time before (throttled by the
- * service, or busy itself), else the stage that adds most to the latency. `stages` are in pipeline order.
+ * service, held to its own budget, or busy itself), else the stage that adds most to the latency. `stages` are in pipeline
+ * order; `config` is that of the report.
  */
-export function findBottleneck(stages: readonly StageSummary[], ru?: RuReport): Bottleneck | undefined {
+export function findBottleneck(
+  stages: readonly StageSummary[],
+  ru?: RuReport,
+  config: RunReport['config'] = {},
+): Bottleneck | undefined {
   const [source] = stages;
   if (source === undefined || source.done === 0) return undefined;
   const behindAtEnd = worstBacklog(stages, ru, (curves) => curves.atEnd);
@@ -28,26 +33,32 @@ export function findBottleneck(stages: readonly StageSummary[], ru?: RuReport): 
     const when =
       behindAtEnd === undefined ? `${formatDurationMs(backlog.atMs)} into the load` : 'when the load ended';
     const behind = `${stage.name} was ${count(backlog.events)} events behind ${when}`;
-    if (stage.throttled > THROTTLED_SHARE * stage.done || (stage.throttled > 0 && isFull(ru))) {
+    const finished = `it finished ${count(stage.donePerSecond)} events/s of ${count(source.donePerSecond)} sent`;
+    const refused = refusedOf(stage, stages, ru);
+    if (refused > THROTTLED_SHARE * stage.done || (refused > 0 && isFull(ru))) {
       return {
         stage: stage.name,
         reason: 'throttled',
-        sentence: `${behind}: ${count(stage.throttled)} operations were throttled${budgetOf(ru)}`,
+        sentence: `${behind}: ${throttledText(refused, ru)}`,
       };
     }
+    const held = stage.name === 'ingest' ? ownBudget(config, ru) : undefined;
+    if (held !== undefined)
+      return {
+        stage: stage.name,
+        reason: 'throttled',
+        sentence: `${behind}: held to ${count(held)} RU/s by --max-ru, ${finished}`,
+      };
     return {
       stage: stage.name,
       reason: 'saturated',
-      sentence:
-        behindAtEnd === undefined
-          ? `${behind}, and caught up later`
-          : `${behind}: it finished ${count(stage.donePerSecond)} events/s of ${count(source.donePerSecond)} sent`,
+      sentence: behindAtEnd === undefined ? `${behind}, and caught up later` : `${behind}: ${finished}`,
     };
   }
-  return largestDelay(stages);
+  return largestDelay(stages, ru);
 }
 
-function largestDelay(stages: readonly StageSummary[]): Bottleneck | undefined {
+function largestDelay(stages: readonly StageSummary[], ru: RuReport | undefined): Bottleneck | undefined {
   const measured = stages.filter((stage) => stage.latency.count > 0);
   const added = measured.map((stage, index) =>
     Math.max(0, stage.latency.p50Ms - (measured[index - 1]?.latency.p50Ms ?? 0)),
@@ -56,6 +67,7 @@ function largestDelay(stages: readonly StageSummary[]): Bottleneck | undefined {
   const stage = measured[worst];
   const total = measured.at(-1)?.latency.p50Ms ?? 0;
   if (stage === undefined || total === 0) return undefined;
+  const refused = refusedOf(stage, stages, ru);
   const share = Math.round(((added[worst] as number) / total) * 100);
   const part = `${formatDurationMs(added[worst] as number)} of ${formatDurationMs(total)} at the median (${share}%)`;
   return {
@@ -64,8 +76,27 @@ function largestDelay(stages: readonly StageSummary[]): Bottleneck | undefined {
     sentence:
       stage === stages[0]
         ? `${stage.name} adds most of the delay, ${part}: the load came late or Event Hubs took it slowly`
-        : `every stage kept up; ${stage.name} adds most of the delay, ${part}`,
+        : `every stage kept up; ${stage.name} adds most of the delay, ${part}${refused > 0 && isFull(ru) ? `; ${throttledText(refused, ru)}` : ''}`,
   };
+}
+
+/** What a stage was refused. The reads of the feed are known by the request units only. */
+function refusedOf(stage: StageSummary, stages: readonly StageSummary[], ru: RuReport | undefined): number {
+  if (stage.name !== 'feed' || ru === undefined) return stage.throttled;
+  const written = stages.find(({ name }) => name === 'ingest')?.throttled ?? 0;
+  return Math.max(stage.throttled, ru.throttled - written);
+}
+
+function throttledText(refused: number, ru: RuReport | undefined): string {
+  return `${count(refused)} operations were throttled${budgetOf(ru)}`;
+}
+
+/** The RU/s that ingest was told to stay within, where it used them up. */
+function ownBudget({ maxRu }: RunReport['config'], ru: RuReport | undefined): number | undefined {
+  if (ru === undefined || typeof maxRu !== 'object' || maxRu === null) return undefined;
+  const { fraction, ruPerSecond } = maxRu as { readonly fraction?: number; readonly ruPerSecond?: number };
+  const held = ruPerSecond ?? (fraction ?? Number.NaN) * (ru.provisionedPerSecond ?? Number.NaN);
+  return ru.busiestPerSecond >= FULL_SHARE * held ? held : undefined;
 }
 
 /** Which budget ran out: that of the container, or of one range while the others had some left. */
@@ -118,7 +149,8 @@ function worstBacklog(
   const worst = backlogs[indexOfMax(backlogs.map(({ backlog }) => backlog.events))];
   if (worst === undefined) return undefined;
   const { events, share } = worst.backlog;
-  const tolerance = worst.stage.throttled > 0 && isFull(ru) ? THROTTLED_TOLERANCE : BACKLOG_TOLERANCE;
+  const tolerance =
+    refusedOf(worst.stage, stages, ru) > 0 && isFull(ru) ? THROTTLED_TOLERANCE : BACKLOG_TOLERANCE;
   return share > tolerance && events > MIN_BACKLOG ? worst : undefined;
 }
 

@@ -1,10 +1,10 @@
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import type { Sheet } from '../capacity/sheet.ts';
-import type { RuSummary } from '../metrics/ru-recorder.ts';
 import type { BenchResult } from '../pipeline/bench/bench.ts';
 import { findBottleneck } from './bottleneck.ts';
 import { costOfRun } from './cost-of-run.ts';
 import { driftOf } from './drift.ts';
+import { chargePerSecond } from './ranges.ts';
 import {
   RUN_REPORT_VERSION,
   type RunEnvironment,
@@ -30,8 +30,8 @@ export interface BenchReportContext {
 /** The report of a bench, thresholds evaluated and the limiting stage named. */
 export function reportOfBench(result: BenchResult, context: BenchReportContext): RunReport {
   const { produce } = result;
-  const ru = ruReport(result.ru, result.provisionedRuPerSecond);
-  const bottleneck = findBottleneck(result.stages, ru);
+  const ru = ruReport(result);
+  const bottleneck = findBottleneck(result.stages, ru, context.config);
   const cost = costOfRun({ durationMs: result.durationMs, stages: result.stages, ru }, context.prices);
   const drift = driftOf(result);
   const doubts = doubtsAbout(result);
@@ -50,7 +50,8 @@ export function reportOfBench(result: BenchResult, context: BenchReportContext):
     load: {
       requestedEvents: produce.offered,
       requestedPerSecond: produce.requestedPerSecond,
-      achievedPerSecond: produce.achievedPerSecond,
+      // Over a second at least, as the rates of the stages: one event in a millisecond is no thousand a second.
+      achievedPerSecond: Math.min(produce.achievedPerSecond, produce.sent),
       sent: produce.sent,
       dropped: produce.dropped,
       late: produce.late,
@@ -84,7 +85,7 @@ export function environmentOf(env: Readonly<Record<string, string | undefined>>)
   };
 }
 
-function ruReport(ru: RuSummary, provisionedPerSecond: number | undefined): RuReport {
+function ruReport({ durationMs, provisionedRuPerSecond, ru }: BenchResult): RuReport {
   let writes = 0;
   let charge = 0;
   for (const kind of WRITES) {
@@ -93,7 +94,8 @@ function ruReport(ru: RuSummary, provisionedPerSecond: number | undefined): RuRe
   }
   return {
     ...ru,
-    ...(provisionedPerSecond !== undefined && { provisionedPerSecond }),
+    perSecond: chargePerSecond(ru, durationMs),
+    ...(provisionedRuPerSecond !== undefined && { provisionedPerSecond: provisionedRuPerSecond }),
     ...(writes > 0 && { perWrite: Math.round((charge / writes) * 100) / 100 }),
   };
 }

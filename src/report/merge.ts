@@ -4,6 +4,7 @@ import type { ProcessSummary } from '../metrics/process-monitor.ts';
 import type { AnomalyKind, Hop, Place, PlaceVerdict, Verdict } from '../pipeline/verify/verify.ts';
 import { findBottleneck } from './bottleneck.ts';
 import { driftOf } from './drift.ts';
+import { chargePerSecond } from './ranges.ts';
 import type { LoadSummary, RunReport, RuReport } from './run-report.ts';
 import { evaluateThresholds } from './thresholds.ts';
 
@@ -21,12 +22,13 @@ export function mergeReports(reports: readonly RunReport[]): RunReport {
   const stages = names.map((name) =>
     mergeStageSummaries(reports.flatMap((report) => report.stages.filter((stage) => stage.name === name))),
   );
-  const ru = mergeRu(present(reports, 'ru'));
+  const durationMs = Math.max(...ends) - startedMs;
+  const ru = mergeRu(present(reports, 'ru'), durationMs);
   const load = mergeLoad(present(reports, 'load'));
   const endToEnd = present(reports, 'endToEnd');
   const verdict = mergeVerdicts(present(reports, 'verdict'));
   const process = mergeProcesses(present(reports, 'process'));
-  const bottleneck = findBottleneck(stages, ru);
+  const bottleneck = findBottleneck(stages, ru, first.config);
   const drift = driftOf({ stages, ...(process && { process }) });
   const merged: RunReport = {
     schemaVersion: first.schemaVersion,
@@ -35,7 +37,7 @@ export function mergeReports(reports: readonly RunReport[]): RunReport {
     run: [...new Set(reports.map(({ run }) => run))].join(','),
     title: `${first.title}, ${reports.length} shards`,
     startedAt: new Date(startedMs).toISOString(),
-    durationMs: Math.max(...ends) - startedMs,
+    durationMs,
     valid: reports.every(({ valid }) => valid),
     doubts: reports.flatMap(({ doubts }, shard) => doubts.map((doubt) => `shard ${shard + 1}: ${doubt}`)),
     environment: first.environment,
@@ -94,13 +96,15 @@ function hottestOf(loads: readonly LoadSummary[]): Pick<LoadSummary, 'hottestKey
   return hottest === undefined ? {} : { hottestKey: { key: hottest[0], events: hottest[1] } };
 }
 
-function mergeRu(parts: readonly RuReport[]): RuReport | undefined {
+function mergeRu(parts: readonly RuReport[], durationMs: number): RuReport | undefined {
   if (parts.length === 0) return undefined;
   const { provisionedPerSecond } = parts[0] as RuReport;
   const writes = parts.reduce((sum, part) => sum + writesOf(part), 0);
   const charge = parts.reduce((sum, part) => sum + (part.perWrite ?? 0) * writesOf(part), 0);
+  const merged = mergeRuSummaries(parts);
   return {
-    ...mergeRuSummaries(parts),
+    ...merged,
+    perSecond: chargePerSecond(merged, durationMs),
     ...(provisionedPerSecond !== undefined && { provisionedPerSecond }),
     ...(writes > 0 && { perWrite: Math.round((charge / writes) * 100) / 100 }),
   };

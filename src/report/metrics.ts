@@ -28,7 +28,8 @@ type Measured = Pick<RunReport, 'stages'> &
 /** Every metric of a report that can be gated on, by name: those of {@link METRICS} that it has. */
 export function metricsOf(report: Measured): ReadonlyMap<string, Metric> {
   const metrics = new Map<string, Metric>();
-  if (report.endToEnd !== undefined) metrics.set('e2e_latency', distribution(report.endToEnd));
+  if (report.endToEnd !== undefined && report.endToEnd.count > 0)
+    metrics.set('e2e_latency', distribution(report.endToEnd));
   for (const stage of report.stages) addStage(metrics, stage);
   const { cost, drift, durationMs, load, ru, search, verdict, process } = report;
   const single = (
@@ -47,7 +48,8 @@ export function metricsOf(report: Measured): ReadonlyMap<string, Metric> {
     metrics.set('late_arrivals', counter(load.late, arrivals));
     single('sent_rate', 'events/s', { avg: load.achievedPerSecond }, 'higher');
     if (load.hottestKey !== undefined) metrics.set('hottest_key', counter(load.hottestKey.events, load.sent));
-    if (load.scheduling !== undefined) metrics.set('scheduling_error', distribution(load.scheduling));
+    if (load.scheduling !== undefined && load.scheduling.count > 0)
+      metrics.set('scheduling_error', distribution(load.scheduling));
   }
   if (search !== undefined) single('max_rate', 'events/s', { max: search.ratePerSecond }, 'higher');
   if (ru !== undefined) addRequestUnits(metrics, ru);

@@ -43,3 +43,8 @@ export function singleRange(range: RuRangeSummary): RuRangeSummary {
     throttledSeries: range.throttledSeries.map((count) => count / alike),
   };
 }
+
+/** Mean over a whole run, over a second at least: readers that poll before and after a load make it no longer. */
+export function chargePerSecond({ requestCharge }: RuSummary, durationMs: number): number {
+  return Math.round((requestCharge * 100_000) / Math.max(1_000, durationMs)) / 100;
+}

@@ -40,7 +40,7 @@ export interface LoadSummary {
   readonly hottestKey?: HottestKey;
 }
 
-/** The charge of a run against what was provisioned. */
+/** The charge of a run against what was provisioned; `perSecond` is the mean from the start of the load to its end. */
 export interface RuReport extends RuSummary {
   readonly provisionedPerSecond?: number;
   /** Writes (creates, upserts, replaces, patches, deletes) only. */

@@ -94,12 +94,17 @@ function thresholdLines(report: RunReport, paint: Paint): string[] {
   return formatTable(rows, { indent: 4, left: [0, 1] });
 }
 
-/** What was measured for a threshold, with its unit. */
-export function thresholdActual(report: RunReport, { metric, aggregation, actual }: ThresholdResult): string {
+/** What was measured for a threshold, with its unit; the whole figure where rounded it would read like the limit. */
+export function thresholdActual(
+  report: RunReport,
+  { metric, aggregation, actual, limit }: ThresholdResult,
+): string {
   const known = metricsOf(report).get(metric);
   if (known === undefined || actual === undefined)
     return metric.endsWith('_drift') ? 'not measured: it takes a minute of load at one rate' : 'not measured';
-  return formatMetric(actual, known.unit, aggregation);
+  const shown = formatMetric(actual, known.unit, aggregation);
+  const isLikeLimit = actual !== limit && shown === formatMetric(limit, known.unit, aggregation);
+  return isLikeLimit ? `${shown} (${Number(actual.toPrecision(6))})` : shown;
 }
 
 function stageLines(report: RunReport): string[] {

@@ -67,14 +67,12 @@ interface Limit {
 }
 
 function parseLimit(text: string, { unit }: MetricKind, aggregation: string): Limit {
-  const plain = text.replaceAll(/(?<=\d)[_,](?=\d)|\s/g, '');
+  // The comma of `1,500` groups digits; that of `1,5s` does not, and must not make a limit ten times as high.
+  const plain = text.replaceAll(/(?<=\d)_(?=\d)|(?<=\d),(?=\d{3}(?!\d))|\s/g, '');
   const bare = numberWith(/^$/, plain);
   if (aggregation === 'count') return { limit: bare, form: 'a count is written 100' };
   if (aggregation === 'rate' || unit === 'share')
-    return {
-      limit: numberWith(/^%?$/, plain) / (plain.endsWith('%') ? 100 : 1),
-      form: 'a share is written 0.1% or 0.001',
-    };
+    return { limit: shareOf(plain), form: 'a share is written 0.1% or 0.001' };
   switch (unit) {
     case 'ms': {
       const limit = first(bare, numberWith(/^us$/, plain) / 1000, () => parseDurationMs(plain));
@@ -96,6 +94,13 @@ function parseLimit(text: string, { unit }: MetricKind, aggregation: string): Li
     case 'money':
       return { limit: bare, form: 'money is written 0.25, in the currency of the price sheet' };
   }
+}
+
+/** A share as percent or as a number up to 1: `25` stands for neither 25 % nor 2,500 %. */
+function shareOf(text: string): number {
+  if (text.endsWith('%')) return numberWith(/^%$/, text) / 100;
+  const share = numberWith(/^$/, text);
+  return Math.abs(share) <= 1 ? share : Number.NaN;
 }
 
 /** A number that is followed by one of the units, NaN otherwise. */

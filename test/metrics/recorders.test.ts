@@ -61,6 +61,42 @@ describe('the stage recorder', () => {
     expect(summary.series.latencyP99Ms.slice(3)).toEqual([1, 2, 3, 4, 5]);
   });
 
+  it('takes a poll that brought nothing for no work, and a few events at once for no rate', () => {
+    const clock = manualClock();
+    const stage = createStageRecorder('feed', { clock });
+    stage.offered(0);
+    clock.ms = 1_500;
+    for (; clock.ms < 3_500; clock.ms += 500) {
+      stage.offered(50);
+      stage.done(50, 0);
+    }
+    clock.ms = 9_000;
+    stage.offered(0);
+    stage.done(0, 0);
+    expect(stage.summary()).toMatchObject({ activeMs: 1_500, done: 200, donePerSecond: 200 / 1.5 });
+    const short = createStageRecorder('produce', { clock });
+    short.offered(3);
+    clock.ms += 0.05;
+    short.done(3, 0);
+    expect(short.summary()).toMatchObject({ activeMs: expect.closeTo(0.05), donePerSecond: 3 });
+    expect(mergeStageSummaries([short.summary(), short.summary()])).toMatchObject({ donePerSecond: 6 });
+  });
+
+  it('gives a latency to the second in which it was measured, however few there are', () => {
+    const clock = manualClock();
+    const stage = createStageRecorder('feed', { clock });
+    for (const [ms, micros] of [
+      [200, 1_000],
+      [5_300, 2_000],
+      [7_900, 3_000],
+    ] as const) {
+      clock.ms = ms;
+      stage.latency(micros);
+      stage.done(1, 0);
+    }
+    expect(stage.summary().series.latencyP99Ms).toEqual([1, 0, 0, 0, 0, 2, 0, 3]);
+  });
+
   it('keeps its memory bounded over a week and loses no count', () => {
     const clock = manualClock();
     const stage = createStageRecorder('produce', { clock });

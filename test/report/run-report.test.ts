@@ -98,6 +98,60 @@ describe('the bottleneck', () => {
     );
   });
 
+  /** Two ranges of which the first took nearly everything, and spent what it has. */
+  const hot = () => {
+    const { ru } = sampleReport();
+    const [range, cold] = [ru?.ranges['0'], ru?.ranges['1']];
+    if (ru === undefined || range === undefined || cold === undefined) throw new Error('the sample has two');
+    const idle = { ...cold, requestCharge: 400, requestChargeSeries: [40] };
+    return {
+      ...ru,
+      perSecond: 4_000,
+      provisionedPerSecond: 8_000,
+      throttled: 30,
+      ranges: { 0: range, 1: idle },
+    };
+  };
+
+  it('names the hot range that refused the reads of the feed, which only the request units count', () => {
+    const stages = (written: number) => [
+      sampleStage('produce'),
+      sampleStage('ingest', { throttled: written }),
+      sampleStage('feed', { perSecond: 800 }),
+    ];
+    expect(findBottleneck(stages(12), hot())).toMatchObject({
+      stage: 'feed',
+      reason: 'throttled',
+      sentence: expect.stringMatching(
+        /: 18 operations were throttled, because range 0 took 99.0% of the load/,
+      ),
+    });
+    expect(findBottleneck(stages(30), hot())).toMatchObject({ stage: 'feed', reason: 'saturated' });
+  });
+
+  it('tells of a hot range that delayed what kept up', () => {
+    const stages = [sampleStage('produce'), sampleStage('ingest', { latencyMs: 90, throttled: 14 })];
+    expect(findBottleneck(stages, hot())?.sentence).toMatch(
+      /^every stage kept up; ingest adds most .*%\); 14 operations were throttled, because range 0 took/,
+    );
+    expect(findBottleneck(stages)?.sentence).toMatch(/%\)$/);
+  });
+
+  it('is the budget of ingest where that is what it was held to', () => {
+    const stages = [sampleStage('produce'), sampleStage('ingest', { perSecond: 500 })];
+    const { ru } = sampleReport();
+    const found = (maxRu?: unknown) => findBottleneck(stages, ru, { maxRu });
+    expect(found({ ruPerSecond: 7_000 })).toMatchObject({
+      reason: 'throttled',
+      sentence: expect.stringMatching(
+        /: held to 7,000 RU\/s by --max-ru, it finished \d+ events\/s of .* sent$/,
+      ),
+    });
+    expect(found({ fraction: 0.7 })?.sentence).toContain('held to 7,000 RU/s');
+    expect(found({ ruPerSecond: 20_000 })).toMatchObject({ reason: 'saturated' });
+    expect(found()).toMatchObject({ reason: 'saturated' });
+  });
+
   it('blames no range that has hardly more than its share', () => {
     const { ru } = sampleReport();
     const bottleneck = findBottleneck(

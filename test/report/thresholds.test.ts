@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { Histogram } from '../../src/metrics/histogram.ts';
 import { compareReports } from '../../src/report/compare.ts';
 import { metricsOf } from '../../src/report/metrics.ts';
+import { thresholdActual } from '../../src/report/text.ts';
 import { evaluateThresholds, parseThreshold } from '../../src/report/thresholds.ts';
 import { sampleReport, sampleStage } from './sample-report.ts';
 
@@ -22,6 +24,9 @@ describe('thresholds', () => {
     ['memory:max<200MB', 2e8],
     ['memory_drift:hour<=1MB', 1e6],
     ['latency_drift:rate<-5%', -0.05],
+    ['memory_drift:rate<150%', 1.5],
+    ['throttled:rate<=1', 1],
+    ['ingest_events:count<1_000,000', 1e6],
     ['ru_used:max<90%', 0.9],
     ['sent_rate:avg>=30000/m', 500],
     ['ru_rate:max<400 RU/s', 400],
@@ -58,6 +63,10 @@ describe('thresholds', () => {
     ['lost_events:rate<1ms', 'against "1ms"', 'a share is written 0.1%'],
     ['backlog:max<5s', 'against "5s"', 'a number of events is written 100'],
     ['ingest_rate:avg>5MB', 'against "5MB"', 'a rate is written 500/s'],
+    ['e2e_latency:p(99)<1,5s', 'against "1,5s"', 'a time is written 250ms, 1.5s'],
+    ['lost_events:count<1,00', 'against "1,00"', 'a count is written 100'],
+    ['memory_drift:rate<25', 'against "25"', 'a share is written 0.1% or 0.001'],
+    ['ru_used:max<90', 'against "90"', 'a share is written 0.1%'],
     ['memory:max<5s', 'against "5s"', 'an amount of memory is written 200MB'],
     ['ru:avg<8RU/s', 'against "8RU/s"', 'request units are written 8'],
     ['ru_rate:avg<8RU', 'against "8RU"', 'a rate of request units is written 400RU/s'],
@@ -99,6 +108,29 @@ describe('thresholds', () => {
     const [result] = evaluateThresholds(sampleReport(), [parseThreshold('cache_latency:p(99)<1s')]);
     expect(result).toMatchObject({ ok: false });
     expect(result).not.toHaveProperty('actual');
+  });
+
+  it('fails a percentile of nothing, which is not the fastest', () => {
+    const none = new Histogram().summary();
+    const { load } = sampleReport();
+    const report = sampleReport({ endToEnd: none, ...(load && { load: { ...load, scheduling: none } }) });
+    for (const expression of ['e2e_latency:p(99)<250ms', 'scheduling_error:max<1s']) {
+      const [result] = evaluateThresholds(report, [parseThreshold(expression)]);
+      expect(result).toMatchObject({ ok: false });
+      expect(result).not.toHaveProperty('actual');
+    }
+  });
+
+  it('shows what tells a crossed threshold from its limit', () => {
+    const shown = (actual: number, expression: string) => {
+      const [result] = evaluateThresholds(sampleReport(), [parseThreshold(expression)]);
+      return result && thresholdActual(sampleReport(), { ...result, actual });
+    };
+    expect(shown(100.3, 'e2e_latency:p(99)<100ms')).toBe('100ms (100.3)');
+    expect(shown(100, 'e2e_latency:p(99)<100ms')).toBe('100ms');
+    expect(shown(140, 'e2e_latency:p(99)<100ms')).toBe('140ms');
+    expect(shown(1_999.6, 'ingest_rate:avg>=2000/s')).toBe('2,000/s (1999.6)');
+    expect(shown(0.000_999_9, 'throttled:rate<0.1%')).toBe('0.10% (0.0009999)');
   });
 
   it('knows every stage by name', () => {
