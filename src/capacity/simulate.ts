@@ -24,6 +24,8 @@ export interface Simulation {
   readonly behindUntilMs: number;
   /** Most events that were due and not through. */
   readonly maxBacklog: number;
+  /** When the load ended: events that the namespace had not let in, and events behind its door that were not through. */
+  readonly atEnd: { readonly unsent: number; readonly behind: number };
   /** RU/s of the pipeline in the busiest second of each hour of the schedule: what autoscale bills. */
   readonly hourPeaksRu: readonly number[];
   readonly stepMs: number;
@@ -38,6 +40,8 @@ const FINE_UP_TO_MS = 600_000;
 const SECONDS_UP_TO_MS = 4 * 3_600_000;
 /** Below this an amount of the fluid is no event. */
 const NOTHING = 1e-6;
+/** What the sums of a day may be off by, of all events: far less than one of them. */
+const ROUNDING = 1e-11;
 
 /**
  * Runs a pipeline as a fluid: in each step events flow as far as the throughput units, the consumers, the budget of each
@@ -82,6 +86,7 @@ class Run {
   readonly #writtenAges: readonly AgeTeller[];
   readonly #readAges: readonly AgeTeller[];
   readonly #wholeWrites = wholes();
+  readonly #wholeRefusals = wholes();
   #unsent = 0;
   #uncached = 0;
   #finished = 0;
@@ -89,6 +94,7 @@ class Run {
   #maxQueuedMs = 0;
   #behindUntilMs = 0;
   #maxBacklog = 0;
+  #atEnd = { unsent: 0, behind: 0 };
   #budgetRu = 0;
   readonly #hourPeaks: number[] = [];
 
@@ -110,7 +116,8 @@ class Run {
 
   get empty(): boolean {
     const feedless = this.#model.feed === undefined;
-    return this.#unsent + this.#lanes.pending + (feedless ? 0 : this.#uncached) < NOTHING * this.#curve.total;
+    const left = this.#unsent + this.#lanes.pending + (feedless ? 0 : this.#uncached);
+    return left < Math.max(NOTHING, ROUNDING * this.#curve.total);
   }
 
   advance(step: number, setClock: (ms: number) => void): void {
@@ -131,6 +138,11 @@ class Run {
     this.#store(seconds, endMs, up);
     if (this.#finished - before > NOTHING) this.#lastWorkMs = endMs;
     this.#maxBacklog = Math.max(this.#maxBacklog, due - this.#finished);
+    if (step === cumulative.length - 1)
+      this.#atEnd = {
+        unsent: Math.round(this.#unsent),
+        behind: Math.round(due - this.#finished - this.#unsent),
+      };
   }
 
   result(scheduleMs: number): Simulation {
@@ -149,6 +161,7 @@ class Run {
       maxQueuedMs: this.#maxQueuedMs,
       behindUntilMs: this.#behindUntilMs,
       maxBacklog: Math.round(this.#maxBacklog),
+      atEnd: this.#atEnd,
       hourPeaksRu: Array.from(
         { length: Math.max(1, Math.ceil(scheduleMs / 3_600_000)) },
         (_, hour) => this.#hourPeaks[hour] ?? 0,
@@ -166,8 +179,9 @@ class Run {
   #closeBudget(endMs: number): void {
     const seconds = this.#budgetMs / 1000;
     for (const [group, perSecond] of this.#lanes.refusals()) {
-      this.#ingest.throttled(perSecond * seconds);
-      this.#ru.throttled(this.#rangeName(group), Math.round(perSecond * seconds));
+      const count = this.#wholeRefusals(perSecond * seconds);
+      this.#ingest.throttled(count);
+      this.#ru.throttled(this.#rangeName(group), count);
     }
     const hour = Math.floor(Math.max(0, endMs - 1) / 3_600_000);
     this.#hourPeaks[hour] = Math.max(this.#hourPeaks[hour] ?? 0, this.#budgetRu / seconds);

@@ -5,7 +5,8 @@ import { wholes } from './wholes.ts';
 
 /**
  * Normal quantiles in the middle of ten equal parts, the last part split so that the tail is there. The rare ones come first:
- * where a step has few events, whole events of them must not be displaced by those of the middle.
+ * where a step has few events, whole events of them must not be displaced by those of the middle; what finds no event in its
+ * step is owed to the next one.
  */
 const SPREAD: readonly (readonly [share: number, normal: number])[] = [
   [0.001, 3.29],
@@ -41,6 +42,7 @@ export function createStageTrack(name: StageName, base: BaseLatency, clock: Cloc
     share,
     micros: base.p50Ms * Math.exp(sigma * normal) * MICROS,
     whole: wholes(),
+    owed: 0,
   }));
   const [offered, done, throttled, measured] = [wholes(), wholes(), wholes(), wholes()];
   return {
@@ -59,9 +61,11 @@ export function createStageTrack(name: StageName, base: BaseLatency, clock: Cloc
     latency(events, queuedMs) {
       let left = measured(events);
       if (queuedMs <= base.p99Ms) {
-        for (const { share, micros, whole } of spread) {
-          const count = Math.min(left, whole(events * share));
-          if (count > 0) recorder.latency(micros + queuedMs * MICROS, count);
+        for (const part of spread) {
+          part.owed += part.whole(events * part.share);
+          const count = Math.min(left, part.owed);
+          if (count > 0) recorder.latency(part.micros + queuedMs * MICROS, count);
+          part.owed -= count;
           left -= count;
         }
       }

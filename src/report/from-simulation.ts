@@ -1,11 +1,13 @@
 import type { Cost } from '../capacity/cost.ts';
 import { type Simulation, WAITED_MS } from '../capacity/simulate.ts';
-import type { PipelineModel } from '../capacity/simulation-model.ts';
+import type { Outage, PipelineModel } from '../capacity/simulation-model.ts';
+import type { RuSummary } from '../metrics/ru-recorder.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
 import { formatDurationMs } from '../util/duration.ts';
 import { findBottleneck } from './bottleneck.ts';
 import { formatCount } from './format.ts';
 import { environmentOf } from './from-bench.ts';
+import { chargePerSecond } from './ranges.ts';
 import {
   type Bottleneck,
   RUN_REPORT_VERSION,
@@ -34,16 +36,13 @@ export function reportOfSimulation(
   model: PipelineModel,
   context: SimulationReportContext,
 ): RunReport {
-  const { stages, events, durationMs } = simulation;
+  const { events, durationMs, stepMs } = simulation;
   const { ruPerSecond, ruPerWrite } = model.store;
+  const stages = simulation.stages.map((stage) => withLastStep(stage, stepMs));
   const ru: RuReport = {
     ...simulation.ru,
-    ranges: Object.fromEntries(
-      Object.entries(simulation.ru.ranges).map(([id, range]) => {
-        const lanes = model.load.store.find(({ name }) => name === id)?.lanes ?? 1;
-        return [id, lanes === 1 ? range : { ...range, alike: lanes }];
-      }),
-    ),
+    perSecond: chargePerSecond(simulation.ru, durationMs),
+    ranges: rangesOf(simulation.ru, model),
     ...(Number.isFinite(ruPerSecond) && { provisionedPerSecond: ruPerSecond }),
     perWrite: Math.round(ruPerWrite * 100) / 100,
   };
@@ -66,7 +65,7 @@ export function reportOfSimulation(
     load: {
       requestedEvents: events,
       requestedPerSecond: (events * 1000) / scheduleMs,
-      achievedPerSecond: achievedPerSecond(stages[0], simulation.stepMs),
+      achievedPerSecond: stages[0]?.donePerSecond ?? 0,
       sent: stages[0]?.done ?? 0,
       dropped: 0,
       late: 0,
@@ -82,8 +81,28 @@ export function reportOfSimulation(
 }
 
 /** A step is as long as what happens in it; the recorder knows only when it began. */
-function achievedPerSecond(produce: StageSummary | undefined, stepMs: number): number {
-  return produce === undefined ? 0 : (produce.done * 1000) / (produce.activeMs + stepMs);
+function withLastStep(stage: StageSummary, stepMs: number): StageSummary {
+  const activeMs = stage.activeMs + stepMs;
+  const perSecond = (count: number): number => (count * 1000) / activeMs;
+  return {
+    ...stage,
+    activeMs,
+    offeredPerSecond: perSecond(stage.offered),
+    donePerSecond: perSecond(stage.done),
+  };
+}
+
+/** Every physical partition, with nothing where no key is: what is fair is a share of all of them. */
+function rangesOf({ ranges }: RuSummary, { load }: PipelineModel): RuReport['ranges'] {
+  const [any] = Object.values(ranges);
+  const none = (any?.requestChargeSeries ?? []).map(() => 0);
+  const idle = { requestCharge: 0, throttled: 0, requestChargeSeries: none, throttledSeries: none };
+  return Object.fromEntries(
+    load.store.map(({ name, lanes }) => {
+      const range = ranges[name] ?? idle;
+      return [name, lanes === 1 ? range : { ...range, alike: lanes }];
+    }),
+  );
 }
 
 /** What came through behind the schedule, in one line. */
@@ -94,19 +113,31 @@ export function drainSentence(simulation: Simulation): string {
   const end =
     drainMs > 0
       ? `drained ${formatDurationMs(drainMs)} after the end of the load`
-      : `caught up ${formatDurationMs(behindUntilMs)} after its start`;
+      : `caught up ${formatDurationMs(behindUntilMs)} after the start of the load`;
   return `backlog up to ${formatCount(maxBacklog)} events, lag up to ${formatDurationMs(maxQueuedMs)}, ${end}`;
 }
 
 /** The verdict with what queued; parts that were down explain it better than stages that kept up with what came. */
 function withLag(found: Bottleneck, simulation: Simulation, { outages = [] }: PipelineModel): Bottleneck {
-  if (simulation.maxQueuedMs < WAITED_MS) return found;
+  if (simulation.drained && simulation.maxQueuedMs < WAITED_MS) return found;
   const down = outages.map(
     ({ part, startMs, durationMs }) =>
       `${part} was down for ${formatDurationMs(durationMs)} from ${formatDurationMs(startMs)} on`,
   );
-  const causes = down.length > 0 && found.reason === 'latency' ? down : [found.sentence, ...down];
+  const { reason, sentence } = found;
+  const explained = reason === 'throttled' || (reason === 'saturated' && down.length === 0);
+  const causes = explained ? [sentence, ...down] : down.length > 0 ? down : shortFor(simulation);
   return { ...found, sentence: [...causes, drainSentence(simulation)].join('; ') };
+}
+
+/** What was short for a while, of a pipeline that made up for it. */
+function shortFor({ stages }: Simulation): string[] {
+  const refused = stages.find(({ throttled }) => throttled > 0);
+  return [
+    refused === undefined
+      ? 'every stage kept up but for a while'
+      : `${refused.name} kept up but for a while, in which ${formatCount(refused.throttled)} operations were throttled`,
+  ];
 }
 
 function doubtsAbout(simulation: Simulation, { hubRetentionMs }: SimulationReportContext): string[] {
@@ -127,20 +158,21 @@ const UNSENT_TOLERANCE = 0.05;
 
 /** Stages are judged by what the one before them did; what the namespace did not let in shows at the producer itself. */
 function throttledAtTheDoor(
-  { stages }: Simulation,
-  { hub, schedule }: PipelineModel,
+  { events, atEnd }: Simulation,
+  { hub, outages = [], schedule }: PipelineModel,
 ): Bottleneck | undefined {
-  const [produce] = stages;
-  if (produce === undefined || !Number.isFinite(hub.ingressPerSecond)) return undefined;
-  const { series } = produce;
-  const until = Math.ceil(schedule.durationMs / series.intervalMs);
-  const sum = (values: readonly number[]): number =>
-    values.slice(0, until).reduce((total, value) => total + value, 0);
-  const unsent = sum(series.offered) - sum(series.done);
-  if (unsent <= UNSENT_TOLERANCE * produce.offered) return undefined;
+  const { unsent, behind } = atEnd;
+  const enough = hub.ingressPerSecond * schedule.durationMs >= events * 1000;
+  if (enough && (hub.ingressPerSecond === Number.POSITIVE_INFINITY || outages.some(isOfHub)))
+    return undefined;
+  if (unsent <= UNSENT_TOLERANCE * events || unsent < behind) return undefined;
   return {
     stage: 'produce',
     reason: 'throttled',
     sentence: `${formatCount(unsent)} events could not be sent while the load lasted: the namespace lets ${formatCount(hub.ingressPerSecond)} events/s in`,
   };
+}
+
+function isOfHub({ part }: Outage): boolean {
+  return part === 'event-hubs';
 }

@@ -7,6 +7,7 @@ import { measuredBy, saturatedIngestRate } from '../../src/report/measured.ts';
 import type { RunReport } from '../../src/report/run-report.ts';
 import { parseRunReport } from '../../src/report/schema.ts';
 import { parseThreshold } from '../../src/report/thresholds.ts';
+import { steps } from '../../src/workload/shape.ts';
 import { type ModelShape, sampleModel } from '../capacity/model.ts';
 import { sampleReport, sampleStage } from './sample-report.ts';
 
@@ -22,6 +23,10 @@ function reportOf(shape: ModelShape, thresholds: readonly string[] = []): RunRep
     thresholds: thresholds.map(parseThreshold),
     hubRetentionMs: 86_400_000,
   });
+}
+
+function refusing(refusedPerSecond: number): PipelineModel['store'] {
+  return { ...sampleModel({ ruPerSecond: 5_500 }).store, refusedPerSecond };
 }
 
 describe('the report of a simulation', () => {
@@ -44,6 +49,64 @@ describe('the report of a simulation', () => {
     });
   });
 
+  it('names the door only where more waits before it than behind it', () => {
+    const shortOf = (ingressPerSecond: number) =>
+      reportOf({
+        ruPerSecond: 3_300,
+        overrides: { hub: { ingressPerSecond, egressPerSecond: 2_000 } },
+      }).bottleneck?.stage;
+    // 10,000 events, 300 stored a second: with 900 let in a second, 1,000 wait before the door and 6,000 behind it.
+    expect(shortOf(900)).toBe('ingest');
+    expect(shortOf(400)).toBe('produce');
+  });
+
+  it('lays an outage of the hub to the hub, not to its throughput units', () => {
+    const hub = { ingressPerSecond: 1_500, egressPerSecond: 3_000 };
+    const outages = [{ part: 'event-hubs', startMs: 8_000, durationMs: 2_000 }] as const;
+    expect(reportOf({ overrides: { hub, outages } }).bottleneck?.sentence).toMatch(
+      /^event-hubs was down for 2\.0s from 8\.0s on; backlog up to 2,000 events/,
+    );
+  });
+
+  it('does not say of a pipeline that fell behind for a while that every stage kept up', () => {
+    const shape = steps([
+      { durationMs: 300_000, ratePerSecond: 100 },
+      { durationMs: 10_000, ratePerSecond: 1_000 },
+      { durationMs: 1_490_000, ratePerSecond: 100 },
+    ]);
+    const schedule = { shape, durationMs: 1_800_000 };
+    const report = reportOf({ ruPerSecond: 8_000, overrides: { schedule } });
+    expect(report.bottleneck?.sentence).toMatch(
+      /^ingest kept up but for a while, in which [\d,]+ operations were throttled; backlog up to .*, caught up 5m\d\ds after the start of the load$/,
+    );
+    const slow = reportOf({ overrides: { schedule, cache: { capacityPerSecond: 700 } } });
+    expect(slow.bottleneck?.sentence).toMatch(/^every stage kept up but for a while; backlog up to/);
+  });
+
+  it('has the rates of the schedule, and one number of refusals', () => {
+    const report = reportOf({ rate: 500, durationMs: 60_000 });
+    expect(report.stages.map(({ donePerSecond }) => Math.round(donePerSecond * 10) / 10)).toEqual([
+      500, 500, 500, 500,
+    ]);
+    expect(report.ru?.perSecond).toBeCloseTo(500 * 11, 0);
+    const short = reportOf({ ruPerSecond: 5_500, overrides: { store: refusing(2.5) } });
+    expect(short.ru?.throttled).toBe(short.stages[1]?.throttled);
+  });
+
+  it('holds the hottest range against all ranges, those without a key too', () => {
+    const load = mapLoad({
+      keys: 1,
+      distribution: { kind: 'uniform' },
+      hubPartitions: 1,
+      physicalPartitions: 10,
+    });
+    const report = reportOf({ ruPerSecond: 20_000, physicalPartitions: 10, overrides: { load } });
+    expect(Object.keys(report.ru?.ranges ?? {})).toHaveLength(10);
+    expect(report.bottleneck?.sentence).toMatch(
+      /because range \d took 100\.0% of the load and has 2,000 of the 20,000 RU\/s/,
+    );
+  });
+
   it('names the feed and the cache where they are slow', () => {
     expect(
       reportOf({ overrides: { feed: { capacityPerSecond: 400, ruPerChange: 1 } } }).bottleneck?.stage,
@@ -55,7 +118,7 @@ describe('the report of a simulation', () => {
     const outages = [{ part: 'ingest', startMs: 60_000, durationMs: 10_000 }] as const;
     const report = reportOf({ durationMs: 3_600_000, ruPerSecond: 22_000, overrides: { outages } });
     expect(report.bottleneck?.sentence).toMatch(
-      /^ingest was down for 10\.0s from 1m00s on; backlog up to 10,000 events, lag up to 10\.0s, caught up 1m\d\ds after its start$/,
+      /^ingest was down for 10\.0s from 1m00s on; backlog up to 10,000 events, lag up to 10\.0s, caught up 1m\d\ds after the start of the load$/,
     );
     const short = reportOf({ ruPerSecond: 5_500, overrides: { outages } });
     expect(short.bottleneck?.sentence).toMatch(
