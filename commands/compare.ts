@@ -14,6 +14,11 @@ import {
 import { ExitCode, usageError } from '../src/util/errors.ts';
 import { parseShare } from '../src/util/share.ts';
 
+/** `10%`, `0.1`, `150%`: a number alone beyond 1 is refused, because `10` would let ten times as much pass. */
+function parseRegression(text: string): number {
+  return parseShare(text, text.trim().endsWith('%') ? Number.POSITIVE_INFINITY : 1);
+}
+
 export const command = defineCommand({
   description: [
     'Hold a report, the last one named, against earlier ones of the same load. Several baselines give a noise band: what moves less than they',
@@ -31,7 +36,7 @@ export const command = defineCommand({
       description: 'how many of the reports, the last ones, are held against the others, by their medians',
       fallback: '1',
     }),
-    maxRegression: opt.custom((text) => parseShare(text, Number.POSITIVE_INFINITY), {
+    maxRegression: opt.custom(parseRegression, {
       flags: '--max-regression <share>',
       description: 'largest change for the worse that passes',
       fallback: '10%',

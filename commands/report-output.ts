@@ -4,11 +4,11 @@ import { dirname, resolve } from 'node:path';
 import type { CommandContext } from '../src/cli/command.ts';
 import { opt } from '../src/cli/options.ts';
 import { renderMarkdown } from '../src/report/markdown.ts';
-import { checkOutput, REPORT_EXTENSIONS, writeReport } from '../src/report/render.ts';
+import { cannotWrite, checkOutput, REPORT_EXTENSIONS, writeReport } from '../src/report/render.ts';
 import type { RunReport } from '../src/report/run-report.ts';
 import { anomalySummary, renderText, thresholdActual } from '../src/report/text.ts';
 import { parseThreshold } from '../src/report/thresholds.ts';
-import { ExitCode, PipeError } from '../src/util/errors.ts';
+import { ExitCode } from '../src/util/errors.ts';
 
 const verdict = { group: 'Verdict:' } as const;
 
@@ -32,11 +32,8 @@ export const reportOptions = {
 export async function checkOutputs(outputs: readonly string[], cwd: string): Promise<void> {
   for (const path of outputs) {
     const folder = dirname(resolve(cwd, path));
-    await access(folder, constants.W_OK).catch((error: Error) => {
-      throw new PipeError('E_CONFIG', `cannot write ${path} (${error.message})`, {
-        hint: `make the folder first: mkdir -p ${folder}`,
-        cause: error,
-      });
+    await access(folder, constants.W_OK).catch((error: unknown) => {
+      throw cannotWrite(path, error);
     });
   }
 }
@@ -50,8 +47,9 @@ export async function publishReport(
   report: RunReport,
   outputs: readonly string[],
   { cwd, env, terminal }: CommandContext,
+  render: typeof renderText = renderText,
 ): Promise<ExitCode> {
-  const text = renderText(report, (style, part) => terminal.paint(style, part, terminal.streams.stdout));
+  const text = render(report, (style, part) => terminal.paint(style, part, terminal.streams.stdout));
   // First of all, so that a full disk loses a file and not the result.
   terminal.result(report, `\n${text}`);
   for (const path of outputs) {

@@ -3,6 +3,8 @@ import { defineCommand } from '../src/cli/command.ts';
 import { reprice } from '../src/report/cost-of-run.ts';
 import { mergeReports } from '../src/report/merge.ts';
 import { aggregationsOf, METRICS } from '../src/report/metric-catalog.ts';
+import type { RunReport } from '../src/report/run-report.ts';
+import { renderSaved } from '../src/report/saved.ts';
 import { formatTable } from '../src/report/table.ts';
 import { evaluateThresholds } from '../src/report/thresholds.ts';
 import { ExitCode, usageError } from '../src/util/errors.ts';
@@ -27,9 +29,14 @@ export const command = defineCommand({
   options: { ...reportOptions, prices: pricesOption },
   async run(values, context): Promise<ExitCode> {
     const { cwd, operands, terminal } = context;
-    const [first] = operands;
+    const [first, second] = operands;
     if (first === undefined)
       throw usageError('no report named', 'for example: cosmos-pipe report bench.json');
+    if (second !== undefined && (first === 'schema' || first === 'metrics'))
+      throw usageError(
+        `\`report ${first}\` takes no file, got ${second}`,
+        `for a file of that name: cosmos-pipe report ./${first} ${second}`,
+      );
     if (first === 'schema') {
       const { runReportJsonSchema } = await import('../src/report/schema.ts');
       const schema = runReportJsonSchema();
@@ -53,6 +60,7 @@ export const command = defineCommand({
     }
     const { readReport } = await import('../src/report/read.ts');
     const reports = await Promise.all(operands.map((path) => readReport(resolve(cwd, path))));
+    refuseOthersThanShards(operands, reports);
     const joined = mergeReports(reports);
     // Shards have no cost of their own together: what one container and one namespace cost is not added.
     const merged =
@@ -63,6 +71,27 @@ export const command = defineCommand({
       values.threshold.length === 0
         ? merged
         : { ...merged, thresholds: evaluateThresholds(merged, values.threshold) };
-    return publishReport(report, values.output, context);
+    return publishReport(report, values.output, context, renderSaved);
   },
 });
+
+/** Throws E_USAGE for files that cannot be added: of another command, or the same one again. */
+function refuseOthersThanShards(files: readonly string[], reports: readonly RunReport[]): void {
+  const [{ kind } = { kind: '' }] = reports;
+  const seen = new Map<string, string | undefined>();
+  for (const [index, report] of reports.entries()) {
+    const file = files[index];
+    if (report.kind !== kind)
+      throw usageError(
+        `cannot add ${file}, a ${report.kind}, to ${files[0]}, a ${kind}`,
+        'several files are the shards of one run; hold two runs against each other with: cosmos-pipe compare',
+      );
+    const content = JSON.stringify(report);
+    if (seen.has(content))
+      throw usageError(
+        `${file} is the same report as ${seen.get(content)}, and would count every event twice`,
+        'name each shard once',
+      );
+    seen.set(content, file);
+  }
+}

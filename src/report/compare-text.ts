@@ -1,8 +1,9 @@
 import { writeFile } from 'node:fs/promises';
-import { PipeError, usageError } from '../util/errors.ts';
+import { usageError } from '../util/errors.ts';
 import type { ComparedMetric, Comparison, ComparisonVerdict } from './compare.ts';
 import { formatMetric, formatShare } from './format.ts';
 import { markdownTable } from './markdown.ts';
+import { cannotWrite } from './render.ts';
 import { formatTable } from './table.ts';
 
 /** What the two sides are called: a file, or `median of 3`. */
@@ -62,7 +63,7 @@ export async function writeComparison(comparison: Comparison, names: SideNames, 
   try {
     await writeFile(path, text);
   } catch (error) {
-    throw new PipeError('E_CONFIG', `cannot write ${path} (${(error as Error).message})`, { cause: error });
+    throw cannotWrite(path, error);
   }
 }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { MetricUnit } from './metric-catalog.ts';
 import { aggregate, type Metric, metricsOf } from './metrics.ts';
 import type { RunReport } from './run-report.ts';
@@ -31,7 +32,7 @@ export interface ComparedMetric {
   readonly metric: string;
   readonly aggregation: string;
   readonly unit: MetricUnit;
-  /** Medians of each side. */
+  /** Medians of each side; of what was lost, duplicated, reordered or corrupted the most of any run. */
   readonly baseline: number;
   readonly current: number;
   /** Relative change, absent where the baseline is 0. */
@@ -53,6 +54,13 @@ export interface Comparison {
 
 /** A single slowest event is shown and decides nothing: it differs by more than any limit from run to run. */
 const SHOWN_ONLY = 'max';
+/** The most of any run counts: a median of three would excuse the one that lost something. */
+const NEVER_EXCUSED: ReadonlySet<string> = new Set([
+  'lost_events',
+  'duplicated_events',
+  'out_of_order_events',
+  'corrupted_events',
+]);
 /** Of all requests: so few refusals are nothing, even where there were none before. */
 const FEW_THROTTLED = 0.001;
 
@@ -70,13 +78,16 @@ export function compareReports(
   const before = baselines.map(figuresOf);
   const after = currents.map(figuresOf);
   const metrics: ComparedMetric[] = [];
+  const missing: string[] = [];
   for (const [name, aggregation] of COMPARED) {
-    const metric = after[0]?.metrics.get(name);
     const old = sideOf(before, name, aggregation);
     const side = sideOf(after, name, aggregation);
-    if (metric === undefined || old === undefined || side === undefined) continue;
-    const { median: baseline } = old;
-    const { median: current } = side;
+    if (old !== undefined && side === undefined) missing.push(`${name}:${aggregation}`);
+    if (old === undefined || side === undefined) continue;
+    const { metric } = side;
+    const [baseline, current] = NEVER_EXCUSED.has(name)
+      ? [old.greatest, side.greatest]
+      : [old.median, side.median];
     const noise = baseline === 0 ? 0 : Math.max(old.spread, side.spread) / 2 / baseline;
     const badness = isShownOnly(name, aggregation)
       ? 0
@@ -102,7 +113,7 @@ export function compareReports(
     ok: metrics.every(({ verdict }) => verdict !== 'worse'),
     maxRegression,
     metrics,
-    doubts: doubtsAbout(baselines, currents),
+    doubts: doubtsAbout(baselines, currents, missing),
     knowsNoise: runs.length > 2 || runs.some(({ repeats }) => repeats !== undefined),
   };
 }
@@ -111,13 +122,22 @@ function isShownOnly(name: string, aggregation: string): boolean {
   return name === 'e2e_latency' && aggregation === SHOWN_ONLY;
 }
 
-function doubtsAbout(baselines: readonly RunReport[], currents: readonly RunReport[]): string[] {
+function doubtsAbout(
+  baselines: readonly RunReport[],
+  currents: readonly RunReport[],
+  missing: readonly string[],
+): string[] {
   const reports = [...baselines, ...currents];
   const doubts: string[] = [];
   if (currents.some(({ valid }) => !valid)) doubts.push('a current report says that it is not trustworthy');
   if (baselines.some(({ valid }) => !valid)) doubts.push('a baseline says that it is not trustworthy');
+  if (currents.some((report) => baselines.some((baseline) => isDeepStrictEqual(report, baseline))))
+    doubts.push('a current report is a baseline as well');
   const differs = (of: (report: RunReport) => string): boolean => new Set(reports.map(of)).size > 1;
   const settings = differingSettings(reports);
+  // A pipeline of fewer stages says by itself why their figures are not there.
+  if (missing.length > 0 && !differs(stagesOf))
+    doubts.push(`only the baseline has ${missing.join(', ')}: what was not measured cannot be worse`);
   if (settings.length > 0) doubts.push(`the loads differ and do not compare: ${settings.join('; ')}`);
   else if (differs(({ title }) => title)) doubts.push('the reports are of different loads');
   if (differs(({ environment }) => `${environment.cpuModel} x${environment.cpuCount}`))
@@ -130,17 +150,24 @@ function doubtsAbout(baselines: readonly RunReport[], currents: readonly RunRepo
 /** `size 1KB and 2KB`: what was asked of the runs in different ways. */
 function differingSettings(reports: readonly RunReport[]): string[] {
   const all = reports.map(settingsOf);
-  const names = [...new Set(all.flatMap((settings) => [...settings.keys()]))];
+  const known = [...new Set(all.flatMap((settings) => [...settings.keys()]))];
+  // A prediction has settings of its own, none of which a measured run could have.
+  const isOneKind = new Set(reports.map(({ kind }) => kind)).size === 1;
+  const names = isOneKind ? known : known.filter((name) => all.every((settings) => settings.has(name)));
   return names.flatMap((name) => {
     const values = [...new Set(all.map((settings) => settings.get(name) ?? 'none'))];
     return values.length > 1 ? [`${name} ${values.join(' and ')}`] : [];
   });
 }
 
+function stagesOf({ stages }: Pick<RunReport, 'stages'>): string {
+  return stages.map(({ name }) => name).join(' -> ');
+}
+
 function settingsOf({ config, kind, ru, stages }: RunReport): ReadonlyMap<string, string> {
   const settings = new Map<string, string>([
     ['kind', kind],
-    ['pipeline', stages.map(({ name }) => name).join(' -> ')],
+    ['pipeline', stagesOf({ stages })],
   ]);
   const add = (name: string, value: unknown): void => {
     if (typeof value === 'object' && value !== null && !Array.isArray(value))
@@ -163,7 +190,9 @@ function figuresOf(report: RunReport): Figures {
 }
 
 interface Side {
+  readonly metric: Metric;
   readonly median: number;
+  readonly greatest: number;
   readonly spread: number;
 }
 
@@ -171,18 +200,21 @@ interface Side {
 function sideOf(figures: readonly Figures[], name: string, aggregation: string): Side | undefined {
   const middles: number[] = [];
   const all: number[] = [];
+  let found: Metric | undefined;
   for (const { metrics, report } of figures) {
     const metric = metrics.get(name);
     const value = metric && aggregate(metric, aggregation);
     if (value === undefined) continue;
+    found ??= metric;
     const repeated = report.repeats?.metrics.find(
       (one) => one.metric === name && one.aggregation === aggregation,
     );
     middles.push(repeated?.median ?? value);
     all.push(repeated?.min ?? value, repeated?.max ?? value);
   }
-  if (middles.length === 0) return undefined;
-  return { median: median(middles), spread: Math.max(...all) - Math.min(...all) };
+  if (found === undefined) return undefined;
+  const greatest = Math.max(...all);
+  return { metric: found, median: median(middles), greatest, spread: greatest - Math.min(...all) };
 }
 
 function median(values: readonly number[]): number {

@@ -17,9 +17,16 @@ export function renderActionBenchmark(report: RunReport, better: 'lower' | 'high
           name: `${name}:${aggregation}`,
           unit: unitOf(unit, aggregation),
           value,
+          ...rangeOf(report, name, aggregation),
         })),
     );
   return `${JSON.stringify(entries, null, 2)}\n`;
+}
+
+/** What `bench --repeat` found beside the value, as the charts of the action show it. */
+function rangeOf({ repeats }: RunReport, name: string, aggregation: string): { readonly range?: string } {
+  const found = repeats?.metrics.find((one) => one.metric === name && one.aggregation === aggregation);
+  return found === undefined ? {} : { range: `${found.min} to ${found.max}` };
 }
 
 const EXPORTED: ReadonlySet<string> = new Set([

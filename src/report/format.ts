@@ -20,6 +20,17 @@ export function formatShare(share: number): string {
   return `${percent !== 0 && Math.abs(percent) < 1 ? percent.toPrecision(2) : percent.toFixed(1)}%`;
 }
 
+/** `2,453`, `3.36`, `0.0095`: small amounts keep two digits that mean something. */
+export function formatMoney(amount: number): string {
+  if (amount >= 1_000) return formatCount(amount);
+  return amount.toLocaleString(
+    'en-US',
+    amount < 0.1 && amount >= 0.000_1
+      ? { maximumSignificantDigits: 2 }
+      : { minimumFractionDigits: 2, maximumFractionDigits: 2 },
+  );
+}
+
 /** A metric's value with its unit, as a person writes it. */
 export function formatMetric(value: number | undefined, unit: MetricUnit, aggregation: string): string {
   if (value === undefined) return '-';
@@ -37,7 +48,7 @@ export function formatMetric(value: number | undefined, unit: MetricUnit, aggreg
     case 'bytes':
       return `${value < 0 ? '-' : ''}${formatBytes(Math.abs(Math.round(value)))}${aggregation === 'hour' ? ' an hour' : ''}`;
     case 'money':
-      return formatFigure(value);
+      return formatMoney(value);
     case 'RU':
     case 'RU/s':
       return `${formatFigure(value)} ${unit}`;

@@ -136,7 +136,8 @@ export function latencySections(report: RunReport): string {
 
 /** Latency against rarity: one in two, one in ten ... events is slower. */
 function spectrumOf(histogram: Histogram): [odds: number, latencyMs: number][] {
-  const most = Math.log10(Math.max(1, Math.min(RAREST, histogram.count))) * POINTS_PER_DECADE;
+  // Of a few events too, every percentile is one of them: a line as long as one in ten shows them all.
+  const most = Math.log10(Math.max(10, Math.min(RAREST, histogram.count))) * POINTS_PER_DECADE;
   return Array.from({ length: Math.floor(most) + 1 }, (_, point): [number, number] => {
     // Powers differ in their last bits between versions of V8, which can pick the neighbouring sample.
     const odds = Number((10 ** (point / POINTS_PER_DECADE)).toPrecision(6));

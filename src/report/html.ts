@@ -1,6 +1,6 @@
 import { formatDurationMs } from '../util/duration.ts';
 import { backlogSummary, drainText } from './backlog.ts';
-import { formatCount, formatFigure, formatShare } from './format.ts';
+import { formatCount, formatFigure, formatMoney, formatShare } from './format.ts';
 import { dataTable, escapeHtml } from './html-markup.ts';
 import {
   driftSection,
@@ -10,7 +10,9 @@ import {
   waterfallSection,
 } from './html-sections.ts';
 import { STYLE } from './html-style.ts';
+import { REPEAT_HEADER, repeatRows } from './repeat.ts';
 import type { RunReport } from './run-report.ts';
+import { searchSentences, TRIAL_HEADER, trialRows } from './search.ts';
 import { ANOMALY_LABELS, anomalyLine, anomalySummary, thresholdActual } from './text.ts';
 
 /**
@@ -42,7 +44,7 @@ ${header(report)}
 ${tiles(report)}
 ${thresholds(report)}
 ${bottleneck(report)}
-<div class="grid">
+${search(report)}${repeats(report)}<div class="grid">
 ${charts}
 </div>
 ${stages(report)}
@@ -62,7 +64,7 @@ function header(report: RunReport): string {
 <h1>${escapeHtml(report.title)}</h1>
 <p class="muted">cosmos-pipe ${report.kind} ${escapeHtml(toolVersion)}, run ${escapeHtml(run)}, ${startedAt}, ${formatDurationMs(durationMs)}</p>
 <p>${[
-    badge(report.valid, report.valid ? 'the figures can be trusted' : 'these results are not trustworthy'),
+    badge(report.valid, trust(report)),
     verdict === undefined
       ? ''
       : badge(verdict.ok, verdict.ok ? 'every event once and in order' : anomalySummary(verdict)),
@@ -80,6 +82,11 @@ ${doubts === '' ? '' : `<ul>${doubts}</ul>`}
     environment.commit === undefined ? '' : `, commit ${escapeHtml(environment.commit)}`
   }</p>
 </header>`;
+}
+
+function trust({ kind, valid }: RunReport): string {
+  if (!valid) return 'these results are not trustworthy';
+  return kind === 'simulate' ? 'predicted by a model, not measured' : 'the figures can be trusted';
 }
 
 function badge(ok: boolean, text: string): string {
@@ -121,8 +128,8 @@ function tiles(report: RunReport): string {
   if (costs !== undefined)
     items.push([
       'cost',
-      `${formatMoney(costs.perMillionEvents, costs.currency)}`,
-      `per million events, ${formatMoney(costs.perMonth, costs.currency)} a month`,
+      `${formatMoney(costs.perMillionEvents)} ${costs.currency}`,
+      `per million events, ${formatMoney(costs.perMonth)} ${costs.currency} a month`,
     ]);
   const list = items
     .map(
@@ -152,6 +159,27 @@ function bottleneck({ bottleneck: found }: RunReport): string {
     : `<section><h2>Bottleneck: ${escapeHtml(found.stage)}</h2><p>${escapeHtml(found.sentence)}.</p></section>`;
 }
 
+function search({ search: found }: RunReport): string {
+  if (found === undefined) return '';
+  const lines = searchSentences(found).map(escapeHtml);
+  return `<section><h2>Highest rate</h2><p>${lines.join('<br>')}</p><details><summary>Trials</summary>${dataTable(
+    'Rates that were tried, in their order',
+    TRIAL_HEADER,
+    trialRows(found),
+    [2],
+  )}</details></section>`;
+}
+
+function repeats(report: RunReport): string {
+  const { repeats: repeated } = report;
+  if (repeated === undefined) return '';
+  return `<section><h2>Repeats</h2>${dataTable(
+    `Over ${repeated.runs.length} runs; the rest of this page is of ${report.run}`,
+    REPEAT_HEADER,
+    repeatRows(report),
+  )}</section>`;
+}
+
 function stages({ stages: list, endToEnd }: RunReport): string {
   if (list.length === 0) return '';
   const latencies = (summary: RunReport['endToEnd']): string[] =>
@@ -172,7 +200,16 @@ function stages({ stages: list, endToEnd }: RunReport): string {
       ]),
       ...(endToEnd === undefined
         ? []
-        : [['end to end', formatCount(endToEnd.count), '', ...latencies(endToEnd), '', '']]),
+        : [
+            [
+              'end to end',
+              formatCount(endToEnd.count),
+              formatCount(list.at(-1)?.donePerSecond ?? 0),
+              ...latencies(endToEnd),
+              '',
+              '',
+            ],
+          ]),
     ],
   )}</section>`;
 }
@@ -201,8 +238,12 @@ function cost({ cost: costs }: RunReport): string {
     `Estimate from list prices: ${costs.prices}`,
     ['item', 'per hour', 'why'],
     [
-      ...costs.items.map(({ name, perHour, why }) => [name, formatMoney(perHour, currency), why]),
-      ['total', formatMoney(costs.perHour, currency), `${formatMoney(costs.run, currency)} for this run`],
+      ...costs.items.map(({ name, perHour, why }) => [name, `${formatMoney(perHour)} ${currency}`, why]),
+      [
+        'total',
+        `${formatMoney(costs.perHour)} ${currency}`,
+        `${formatMoney(costs.run)} ${currency} for this run`,
+      ],
     ],
     [2],
   )}</section>`;
@@ -210,13 +251,4 @@ function cost({ cost: costs }: RunReport): string {
 
 function parameters({ config }: RunReport): string {
   return `<section><h2>Parameters</h2><pre>${escapeHtml(JSON.stringify(config, null, 2))}</pre></section>`;
-}
-
-/** `0.26 USD`; small amounts keep two digits that mean something. */
-function formatMoney(amount: number, currency: string): string {
-  const digits =
-    amount !== 0 && amount < 0.1
-      ? { maximumSignificantDigits: 2 }
-      : { minimumFractionDigits: 2, maximumFractionDigits: 2 };
-  return `${amount.toLocaleString('en-US', digits)} ${currency}`;
 }

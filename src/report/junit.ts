@@ -1,6 +1,7 @@
 import { formatCount } from './format.ts';
 import type { RunReport } from './run-report.ts';
-import { ANOMALY_LABELS, anomalyLine, renderText, thresholdActual } from './text.ts';
+import { renderSaved } from './saved.ts';
+import { ANOMALY_LABELS, anomalyLine, thresholdActual } from './text.ts';
 
 interface TestCase {
   readonly suite: string;
@@ -34,7 +35,7 @@ export function renderJUnit(report: RunReport): string {
     ...propertiesOf(report).map(([name, value]) => `      <property ${attributesXml({ name, value })}/>`),
     '    </properties>',
     ...cases.map(caseXml),
-    `    <system-out>${escapeXml(renderText(report))}</system-out>`,
+    `    <system-out>${escapeXml(renderSaved(report))}</system-out>`,
     '    <system-err/>',
     '  </testsuite>',
     '</testsuites>',
@@ -57,7 +58,7 @@ function casesOf(report: RunReport): TestCase[] {
   return [
     {
       suite: 'run',
-      name: 'the figures can be trusted',
+      name: report.kind === 'simulate' ? 'the prediction can be trusted' : 'the figures can be trusted',
       ...(!report.valid && { failure: { message: report.doubts.join('; ') } }),
     },
     ...report.thresholds.map((threshold) => ({

@@ -1,6 +1,8 @@
 import { formatDurationMs } from '../util/duration.ts';
 import { formatCount, formatFigure, formatShare } from './format.ts';
+import { repeatRows } from './repeat.ts';
 import type { RunReport } from './run-report.ts';
+import { searchSentences } from './search.ts';
 import { anomalyLine, anomalySummary, thresholdActual } from './text.ts';
 
 /** GitHub-flavoured Markdown, fit for a step summary or a pull request comment. */
@@ -29,6 +31,14 @@ export function renderMarkdown(report: RunReport): string {
           ]),
           [0, 1],
         ),
+    report.search === undefined
+      ? ''
+      : searchSentences(report.search)
+          .map((sentence) => `- ${escapeCell(sentence)}`)
+          .join('\n'),
+    report.repeats === undefined
+      ? ''
+      : markdownTable(['Over all runs', 'Median', 'Range', 'Noise'], repeatRows(report)),
     stageTable(report),
     ru === undefined
       ? ''
@@ -65,7 +75,15 @@ function stageTable({ stages, endToEnd }: RunReport): string {
       ]),
       ...(endToEnd === undefined
         ? []
-        : [['**end to end**', formatCount(endToEnd.count), '', ...latencies(endToEnd), '']]),
+        : [
+            [
+              '**end to end**',
+              formatCount(endToEnd.count),
+              `${formatCount(stages.at(-1)?.donePerSecond ?? 0)}/s`,
+              ...latencies(endToEnd),
+              '',
+            ],
+          ]),
     ],
   );
 }

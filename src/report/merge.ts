@@ -24,6 +24,7 @@ export function mergeReports(reports: readonly RunReport[]): RunReport {
   );
   const durationMs = Math.max(...ends) - startedMs;
   const ru = mergeRu(present(reports, 'ru'), durationMs);
+  const apart = ranApart(reports);
   const load = mergeLoad(present(reports, 'load'));
   const endToEnd = present(reports, 'endToEnd');
   const verdict = mergeVerdicts(present(reports, 'verdict'));
@@ -38,8 +39,11 @@ export function mergeReports(reports: readonly RunReport[]): RunReport {
     title: `${first.title}, ${reports.length} shards`,
     startedAt: new Date(startedMs).toISOString(),
     durationMs,
-    valid: reports.every(({ valid }) => valid),
-    doubts: reports.flatMap(({ doubts }, shard) => doubts.map((doubt) => `shard ${shard + 1}: ${doubt}`)),
+    valid: reports.every(({ valid }) => valid) && apart.length === 0,
+    doubts: [
+      ...reports.flatMap(({ doubts }, shard) => doubts.map((doubt) => `shard ${shard + 1}: ${doubt}`)),
+      ...apart,
+    ],
     environment: first.environment,
     config: first.config,
     ...(load && { load }),
@@ -53,6 +57,26 @@ export function mergeReports(reports: readonly RunReport[]): RunReport {
     ...(drift && { drift }),
   };
   return { ...merged, thresholds: evaluateThresholds(merged, first.thresholds) };
+}
+
+/** What shards are doubted for that did not run at the same time. A verification has no rates, and may come when it likes. */
+function ranApart(reports: readonly RunReport[]): string[] {
+  const times = reports
+    .filter(({ stages }) => stages.length > 0)
+    .map(({ durationMs, startedAt }, index) => ({
+      shard: index + 1,
+      durationMs,
+      startMs: Date.parse(startedAt),
+    }))
+    .sort((a, b) => a.startMs - b.startMs);
+  let endMs = Number.POSITIVE_INFINITY;
+  return times.flatMap(({ durationMs, shard, startMs }, index) => {
+    const isApart = index > 0 && startMs >= endMs;
+    endMs = index === 0 ? startMs + durationMs : Math.max(endMs, startMs + durationMs);
+    return isApart
+      ? [`shard ${shard} began when those before it had ended: the rates and the backlog are those of no run`]
+      : [];
+  });
 }
 
 function present<K extends keyof RunReport>(

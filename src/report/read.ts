@@ -7,7 +7,8 @@ import { parseRunReport } from './schema.ts';
 export async function readReport(path: string): Promise<RunReport> {
   let document: unknown;
   try {
-    document = JSON.parse(await readFile(path, 'utf8'));
+    // Windows PowerShell begins what it redirects into a file with a byte order mark.
+    document = JSON.parse((await readFile(path, 'utf8')).replace(/^\ufeff/, ''));
   } catch (error) {
     throw new PipeError('E_CONFIG', `cannot read the report ${path} (${(error as Error).message})`, {
       hint: 'write one with: cosmos-pipe bench -o bench.json',

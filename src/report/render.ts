@@ -1,11 +1,12 @@
 import { writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { PipeError, usageError } from '../util/errors.ts';
 import { renderCsv } from './csv.ts';
 import { renderActionBenchmark, renderOpenMetrics } from './exports.ts';
 import { renderJUnit } from './junit.ts';
 import { renderMarkdown } from './markdown.ts';
 import type { RunReport } from './run-report.ts';
-import { renderText } from './text.ts';
+import { renderSaved } from './saved.ts';
 
 type Renderer = (report: RunReport) => string | Promise<string>;
 
@@ -20,7 +21,7 @@ const RENDERERS: readonly (readonly [ending: string, render: Renderer])[] = [
   ['.xml', renderJUnit],
   ['.csv', renderCsv],
   ['.prom', renderOpenMetrics],
-  ['.txt', (report) => `${renderText(report)}\n`],
+  ['.txt', (report) => `${renderSaved(report)}\n`],
 ];
 
 /** Endings of file names that `--output` understands. */
@@ -38,8 +39,20 @@ export async function writeReport(report: RunReport, path: string): Promise<void
   try {
     await writeFile(path, await render(report));
   } catch (error) {
-    throw new PipeError('E_CONFIG', `cannot write ${path} (${(error as Error).message})`, { cause: error });
+    throw cannotWrite(path, error);
   }
+}
+
+/** What `--output` could not write, with the way out that fits its cause. */
+export function cannotWrite(path: string, error: unknown): PipeError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return new PipeError('E_CONFIG', `cannot write ${path} (${message})`, {
+    hint:
+      code === 'ENOENT'
+        ? `make the folder first: mkdir -p ${dirname(path)}`
+        : 'name a file in a folder that you can write to: -o bench.json',
+    cause: error,
+  });
 }
 
 function rendererOf(path: string): Renderer {

@@ -57,18 +57,26 @@ function spreads(reports: readonly RunReport[]): RepeatedMetric[] {
   });
 }
 
-/** `e2e_latency p(99)   120ms   110ms to 150ms   +-17%`, one line per metric. */
-export function repeatLines(report: RunReport): string[] {
+export const REPEAT_HEADER = ['metric', 'median', 'range', 'noise'] as const;
+
+/** The main figures over all runs, under {@link REPEAT_HEADER}; none where there was a single run. */
+export function repeatRows(report: RunReport): string[][] {
   const { repeats } = report;
   if (repeats === undefined) return [];
   const metrics = metricsOf(report);
   const shown = new Set(SHOWN.map((pair) => pair.join(':')));
   const listed = repeats.metrics.filter(({ metric, aggregation }) => shown.has(`${metric}:${aggregation}`));
-  const rows = listed.map(({ metric, aggregation, median, min, max }) => {
+  return listed.map(({ metric, aggregation, median, min, max }) => {
     const unit = metrics.get(metric)?.unit ?? 'events';
     const show = (value: number): string => formatMetric(value, unit, aggregation);
     const noise = median === 0 ? '' : `+-${(((max - min) / 2 / median) * 100).toFixed(0)}%`;
     return [`${metric} ${aggregation}`, show(median), `${show(min)} to ${show(max)}`, noise];
   });
-  return formatTable([['METRIC', 'MEDIAN', 'RANGE', 'NOISE'], ...rows], { indent: 4 });
+}
+
+/** `e2e_latency p(99)   120ms   110ms to 150ms   +-17%`, one line per metric. */
+export function repeatLines(report: RunReport): string[] {
+  const rows = repeatRows(report);
+  if (rows.length === 0) return [];
+  return formatTable([REPEAT_HEADER.map((label) => label.toUpperCase()), ...rows], { indent: 4 });
 }

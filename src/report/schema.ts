@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Histogram } from '../metrics/histogram.ts';
 import { PipeError } from '../util/errors.ts';
 import { RUN_REPORT_VERSION, type RunReport } from './run-report.ts';
 
@@ -6,6 +7,15 @@ const count = z.int().min(0);
 const amount = z.number().min(0);
 const series = z.array(z.number());
 const counts = z.record(z.string(), count);
+
+function isHistogram(encoded: string): boolean {
+  try {
+    Histogram.decode(encoded);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 const histogram = z
   .strictObject({
@@ -20,6 +30,7 @@ const histogram = z
     maxMs: amount,
     histogramMicros: z
       .string()
+      .refine(isHistogram, 'Invalid histogram')
       .describe('HdrHistogram V2, compressed, base64; microseconds, three significant digits'),
   })
   .describe(
@@ -316,9 +327,17 @@ export function parseRunReport(document: unknown, origin: string): RunReport {
   // Members may be added within a version, and a comparison meets reports of newer builds.
   const issue = parsed.error.issues.find(({ code }) => code !== 'unrecognized_keys');
   if (issue === undefined) return document as RunReport;
+  const version = (document as { readonly schemaVersion?: unknown } | null)?.schemaVersion;
+  if (typeof version === 'number' && version > RUN_REPORT_VERSION)
+    throw new PipeError(
+      'E_CONFIG',
+      `${origin} is a run report of version ${version}, and this cosmos-pipe reads version ${RUN_REPORT_VERSION}`,
+      { hint: 'install the one that wrote it: npm install cosmos-pipe@latest' },
+    );
+  const where = issue.path.length === 0 ? '' : `${issue.path.join('.')}: `;
   throw new PipeError(
     'E_CONFIG',
-    `${origin} is not a run report of version ${RUN_REPORT_VERSION} (${issue.path.join('.')}: ${issue.message})`,
+    `${origin} is not a run report of version ${RUN_REPORT_VERSION} (${where}${issue.message})`,
     { hint: 'write one with: cosmos-pipe bench -o bench.json' },
   );
 }

@@ -4,7 +4,7 @@ import type { Anomaly, AnomalyKind, Hop, Verdict } from '../pipeline/verify/veri
 import { formatDurationMs } from '../util/duration.ts';
 import { backlogSummary, drainText } from './backlog.ts';
 import { DRIFT_HEADER, driftRows } from './drift.ts';
-import { formatCount, formatFigure, formatMetric, formatShare } from './format.ts';
+import { formatCount, formatFigure, formatMetric, formatMoney, formatShare } from './format.ts';
 import { metricsOf } from './metrics.ts';
 import { hottestRange, throttledMs } from './ranges.ts';
 import type { Drift, RunReport, RuReport, ThresholdResult } from './run-report.ts';
@@ -18,7 +18,8 @@ const MOST_EXAMPLES = 10;
 /** Of running text, with its indentation inside 80 columns. */
 const TEXT_WIDTH = 74;
 
-const plain: Paint = (_, text) => text;
+/** No colours. */
+export const plain: Paint = (_, text) => text;
 
 /** Names of the anomalies as a person reads them. */
 export const ANOMALY_LABELS: Readonly<Record<AnomalyKind, string>> = {
@@ -190,19 +191,12 @@ function ruLines(ru: RuReport, load: RunReport['load']): string[] {
 }
 
 function costLines({ currency, items, perHour, perMillionEvents, perMonth, prices, run }: Cost): string[] {
-  const money = (amount: number): string =>
-    amount >= 1_000
-      ? formatCount(amount)
-      : amount.toLocaleString('en-US', {
-          minimumFractionDigits: 2,
-          maximumFractionDigits: amount < 1 ? 3 : 2,
-        });
   const rows = [
-    ...items.map(({ name, perHour: amount, why }) => [name, money(amount), why]),
-    ['together', money(perHour), `${currency} an hour`],
-    ['', money(run), 'for this run'],
-    ['', money(perMonth), 'a month'],
-    ['', money(perMillionEvents), 'per million events'],
+    ...items.map(({ name, perHour: amount, why }) => [name, formatMoney(amount), why]),
+    ['together', formatMoney(perHour), `${currency} an hour`],
+    ['', formatMoney(run), 'for this run'],
+    ['', formatMoney(perMonth), 'a month'],
+    ['', formatMoney(perMillionEvents), 'per million events'],
   ];
   return [...formatTable(rows, { indent: 4, left: [0, 2] }), `    ${prices}`];
 }

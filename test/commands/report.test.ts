@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
@@ -64,11 +64,67 @@ describe('report', () => {
     expect(early.stderr).toContain('cannot write nowhere/report.md');
   });
 
+  it('names the way out that fits why a file cannot be written', async () => {
+    const absent = await run('report', 'good.json', '-o', 'nowhere/report.md');
+    expect(absent.stderr).toMatch(/ENOENT.*\n hint: make the folder first: mkdir -p .*nowhere\n/);
+    mkdirSync(join(folder, 'taken.md'));
+    const taken = await run('compare', 'good.json', save('other.json', { run: 'run-2' }), '-o', 'taken.md');
+    expect(taken).toMatchObject({ code: 2 });
+    expect(taken.stderr).toMatch(
+      /taken\.md \(EISDIR.*\n hint: name a file in a folder that you can write to/,
+    );
+  });
+
+  it('says which run it shows, and what its repeats found', async () => {
+    const { verdict: _verdict, ...rest } = sampleReport();
+    const again = { ...rest, run: 'run-2', thresholds: [] };
+    writeFileSync(
+      join(folder, 'repeated.json'),
+      JSON.stringify(joinRepeats([{ ...rest, thresholds: [] }, again])),
+    );
+    const { stdout } = await run('report', 'repeated.json', '-o', 'repeated.txt');
+    expect(stdout).toMatch(/10,000 events at 1,000 events\/s\n {2}bench run-1, 2026-11-23T01:02:03.000Z\n/);
+    expect(stdout).toMatch(/METRIC +MEDIAN +RANGE +NOISE\n +e2e_latency p\(50\) +89ms/);
+    expect(stdout.trim()).toBe(readFileSync(join(folder, 'repeated.txt'), 'utf8').trim());
+  });
+
+  it('adds shards only: not the same file twice, nor a prediction to a run', async () => {
+    const twice = await run('report', 'good.json', './good.json');
+    expect(twice).toMatchObject({ code: 2, stdout: '' });
+    expect(twice.stderr).toContain(
+      './good.json is the same report as good.json, and would count every event twice',
+    );
+    const mixed = await run('report', 'good.json', save('predicted.json', { kind: 'simulate' }));
+    expect(mixed).toMatchObject({ code: 2 });
+    expect(mixed.stderr).toContain('cannot add predicted.json, a simulate, to good.json, a bench');
+    expect(await run('report', 'metrics', 'good.json')).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('`report metrics` takes no file, got good.json'),
+    });
+  });
+
+  it('tells a report of a newer version, a broken histogram and a byte order mark apart', async () => {
+    const good = readFileSync(join(folder, 'good.json'), 'utf8');
+    const told = async (text: string) => {
+      writeFileSync(join(folder, 'odd.json'), text);
+      const { code, stderr } = await run('report', 'odd.json', '-t', 'e2e_latency:p(97)<1h');
+      return `${code} ${stderr}`;
+    };
+    expect(await told(good.replace('"schemaVersion":1', '"schemaVersion":2'))).toMatch(
+      /^2 error: .*odd\.json is a run report of version 2, and this cosmos-pipe reads version 1 .*\n hint: install/,
+    );
+    expect(await told(good.replace('"histogramMicros":"HIST', '"histogramMicros":"MIST'))).toMatch(
+      /^2 error: .*\(stages\.0\.serviceTime\.histogramMicros: Invalid histogram\)/,
+    );
+    expect(await told('[]')).toContain('of version 1 (Invalid input: expected object, received array)');
+    expect(await told(`\ufeff${good}`)).toMatch(/^0 /);
+  });
+
   it('prices a saved run by a sheet, and the shards of one together', async () => {
     writeFileSync(join(folder, 'dear.yaml'), 'name: dear\nfigures: { provisionedPer100RuHour: 1 }\n');
     const one = await run('report', 'good.json', '--prices', 'dear.yaml', '--json');
     expect(JSON.parse(one.stdout)).toMatchObject({ cost: { currency: 'USD', prices: 'dear' } });
-    const both = await run('report', 'good.json', 'good.json');
+    const both = await run('report', 'good.json', save('other.json', { run: 'run-2' }));
     expect(both.stdout).toContain('built-in list prices');
   });
 });
@@ -82,6 +138,12 @@ describe('compare', () => {
       code: 0,
     });
     expect(await run('compare', 'good.json')).toMatchObject({ code: 2 });
+    const meant = await run('compare', 'good.json', 'slow.json', '--max-regression', '10');
+    expect(meant).toMatchObject({ code: 2 });
+    expect(meant.stderr).toContain('--max-regression: invalid share "10", expected for example 1% or 0.01');
+    expect(await run('compare', 'good.json', 'slow.json', '--max-regression', '150%')).toMatchObject({
+      code: 0,
+    });
   });
 });
 

@@ -56,6 +56,29 @@ describe('loads that differ', () => {
   });
 });
 
+describe('what cannot be compared', () => {
+  it('is told: a report with itself, and what only the baseline has', () => {
+    expect(compareReports([sampleReport()], [sampleReport()], 0.1).doubts).toEqual([
+      'a current report is a baseline as well',
+    ]);
+    const { endToEnd: _endToEnd, verdict: _verdict, ...rest } = sampleReport({ run: 'run-2' });
+    const { doubts, metrics } = compareReports([sampleReport()], [rest], 0.1);
+    expect(doubts).toEqual([
+      expect.stringMatching(
+        /^only the baseline has e2e_latency:p\(50\), .*lost_events:count.*: what was not/,
+      ),
+    ]);
+    expect(metrics.some(({ metric }) => metric === 'e2e_latency')).toBe(false);
+  });
+
+  it('are the settings that only a prediction has', () => {
+    const predicted = sampleReport({ kind: 'simulate', config: { stepMs: 1_000, rate: 500 } });
+    expect(compareReports([sampleReport()], [predicted], 0.1).doubts).toEqual([
+      'the loads differ and do not compare: kind bench and simulate; rate 1000 and 500',
+    ]);
+  });
+});
+
 describe('noise', () => {
   it('is what the repeats of one report differ by', () => {
     const repeated = joinRepeats([withLatency(40), withLatency(50), withLatency(60)]);
@@ -87,6 +110,20 @@ describe('noise', () => {
     };
     expect(compareReports([losing(10)], [losing(11)], 10).ok).toBe(false);
     expect(compareReports([losing(11)], [losing(10)], 10).ok).toBe(true);
+  });
+
+  it('does not hide one run of three that lost events behind their median', () => {
+    const { verdict } = sampleReport();
+    if (verdict === undefined) throw new Error('the sample has a verdict');
+    const losing = (lost: number, run: string) =>
+      sampleReport({ run, verdict: { ...verdict, ok: lost === 0, totals: { ...verdict.totals, lost } } });
+    const side = [losing(0, 'a'), losing(0, 'b'), losing(5, 'c')];
+    const lost = (comparison: ReturnType<typeof compareReports>) =>
+      comparison.metrics.find(({ metric }) => metric === 'lost_events');
+    const expected = { baseline: 0, current: 5, verdict: 'worse' };
+    expect(lost(compareReports([losing(0, 'd')], side, 0.1))).toMatchObject(expected);
+    expect(lost(compareReports([losing(0, 'd')], [joinRepeats(side)], 0.1))).toMatchObject(expected);
+    expect(lost(compareReports(side, [losing(0, 'd')], 0.1))).toMatchObject({ verdict: 'better' });
   });
 
   it('never hides a figure that is better when it is higher', () => {

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { renderActionBenchmark, renderOpenMetrics } from '../../src/report/exports.ts';
-import { sampleReport } from './sample-report.ts';
+import { joinRepeats } from '../../src/report/repeat.ts';
+import { sampleReport, sampleStage } from './sample-report.ts';
 
 it('gives each figure of a benchmark its own unit, and leaves out what only describes the run', () => {
   const entries = (better: 'lower' | 'higher') =>
@@ -20,6 +21,16 @@ it('gives each figure of a benchmark its own unit, and leaves out what only desc
     expect.arrayContaining([expect.stringMatching(/_latency:count|_bytes|_offered_rate|_events:sum/)]),
   );
   expect([...entries('higher').keys()].filter((name) => !name.includes('_rate:'))).toEqual([]);
+});
+
+it('puts the range of repeated runs beside the figure of the median one', () => {
+  const latency = (latencyMs: number) =>
+    sampleReport({ endToEnd: sampleStage('feed', { latencyMs }).latency });
+  const repeated = joinRepeats([latency(40), latency(60), latency(50)]);
+  const entries = JSON.parse(renderActionBenchmark(repeated, 'lower')) as { name: string; range?: string }[];
+  const [p99] = entries.filter(({ name }) => name === 'e2e_latency:p(99)');
+  expect(p99).toEqual({ name: 'e2e_latency:p(99)', unit: 'ms', value: 99.007, range: '79.231 to 118.847' });
+  expect(entries.find(({ name }) => name === 'memory:max')).not.toHaveProperty('range');
 });
 
 it('writes OpenMetrics in which each family stands once and says what it is measured in', () => {

@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { Histogram } from '../../src/metrics/histogram.ts';
 import { renderHtml } from '../../src/report/html.ts';
 import { coarsen, pointsOf } from '../../src/report/html-series.ts';
+import { renderMarkdown } from '../../src/report/markdown.ts';
+import { joinRepeats } from '../../src/report/repeat.ts';
 import { sampleReport } from './sample-report.ts';
 
 const COST = {
@@ -34,6 +37,42 @@ describe('the HTML report', () => {
 
   it('draws no number that is none', () => {
     expect(renderHtml(sampleReport())).not.toMatch(/NaN|undefined|Infinity/);
+  });
+
+  it('has what repeats and a search found, calls a prediction one, and draws the percentiles of a single event', () => {
+    const { load, ...rest } = sampleReport();
+    const repeated = joinRepeats([sampleReport(), sampleReport({ run: 'run-2' })]);
+    expect(renderHtml(repeated)).toMatch(/<h2>Repeats<\/h2>.*Over 2 runs; the rest of this page is of run-1/);
+    const search = {
+      ratePerSecond: 2_000,
+      held: 3,
+      runs: 3,
+      failedPerSecond: 2_100,
+      failedReason: 'ingest was <behind>',
+      failedRuns: 2,
+      range: { fromPerSecond: 2_000, toPerSecond: 2_100 },
+      generatorLimited: false,
+      complete: true,
+      trials: [{ ratePerSecond: 2_100, held: false, reason: 'ingest was <behind>' }],
+    };
+    const found = renderHtml(sampleReport({ search }));
+    expect(found).toContain('<p>2,000 events/s, held 3 of 3 times<br>2,100 events/s (+5.0%) failed 2 times');
+    expect(found).toMatch(
+      /<th scope="row">trial 1<\/th><td>2,100<\/td><td class="text bad">✗ ingest was &lt;behind&gt;/,
+    );
+    expect(renderMarkdown(sampleReport({ search }))).toContain(
+      '- 2,000 events/s, held 3 of 3 times\n- 2,100',
+    );
+    expect(renderMarkdown(repeated)).toMatch(
+      /\| Over all runs \| Median .*\n.*\n\| e2e_latency p\(50\) \| 89ms \|/,
+    );
+    expect(renderHtml({ ...rest, kind: 'simulate' })).toContain('✓ predicted by a model, not measured');
+    const one = new Histogram();
+    one.record(237_258);
+    const [stage] = rest.stages;
+    if (stage === undefined) throw new Error('the sample has stages');
+    const single = renderHtml({ ...rest, stages: [{ ...stage, latency: one.summary() }] });
+    expect(single).toMatch(/Latency by percentile<\/title>.*?<path class="line s0" d="M58,[\d.]+L/);
   });
 
   it('shows text of the run as text', () => {

@@ -4,6 +4,7 @@ import { renderActionBenchmark, renderOpenMetrics } from '../../src/report/expor
 import { renderJUnit } from '../../src/report/junit.ts';
 import { renderMarkdown } from '../../src/report/markdown.ts';
 import { checkOutput } from '../../src/report/render.ts';
+import { renderSaved } from '../../src/report/saved.ts';
 import { formatTable } from '../../src/report/table.ts';
 import { renderText } from '../../src/report/text.ts';
 import { sampleReport } from './sample-report.ts';
@@ -73,7 +74,7 @@ it('renders Markdown', () => {
     | produce | 10,000 | 1,111/s | 7.5ms | 9.9ms | 9.9ms | 9.9ms | 0 |
     | ingest | 10,000 | 1,111/s | 60ms | 79ms | 80ms | 80ms | 0 |
     | feed | 10,000 | 1,111/s | 89ms | 119ms | 119ms | 119ms | 0 |
-    | **end to end** | 10,000 |  | 89ms | 119ms | 119ms | 119ms |  |
+    | **end to end** | 10,000 | 1,111/s | 89ms | 119ms | 119ms | 119ms |  |
 
     **70,000 RU**, 7 RU/write, 7,778 RU/s of 10,000 (77.8%), 0 throttled
 
@@ -89,7 +90,7 @@ it('renders Markdown', () => {
 it('renders JUnit with a failure for each broken promise', () => {
   const [before, output = '', after] = renderJUnit(sampleReport()).split(/(?<=<system-out>)([^<]*)(?=<)/);
   expect(output.replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&')).toBe(
-    renderText(sampleReport()),
+    renderSaved(sampleReport()),
   );
   expect(`${before}${after}`).toMatchInlineSnapshot(`
     "<?xml version="1.0" encoding="UTF-8"?>

@@ -222,6 +222,19 @@ describe('merging shards', () => {
     });
   });
 
+  it('doubts shards that did not run at the same time, and has no rate beyond the busiest second', () => {
+    const at = (startedAt: string) => sampleReport({ run: startedAt, startedAt });
+    const apart = mergeReports([at('2026-11-23T01:02:03.000Z'), at('2026-11-23T01:05:00.000Z')]);
+    expect(apart).toMatchObject({
+      valid: false,
+      doubts: ['shard 2 began when those before it had ended: the rates and the backlog are those of no run'],
+    });
+    expect(apart.ru?.perSecond).toBeCloseTo(140_000 / 187.25, 1);
+    const together = mergeReports([at('2026-11-23T01:02:03.000Z'), at('2026-11-23T01:02:05.000Z')]);
+    expect(together).toMatchObject({ valid: true, doubts: [] });
+    expect(together.ru?.perSecond).toBeCloseTo(140_000 / 12.25, 1);
+  });
+
   it('is trusted only when every shard is', () => {
     const merged = mergeReports([sampleReport(), sampleReport({ valid: false, doubts: ['it fell behind'] })]);
     expect(merged).toMatchObject({ valid: false, doubts: ['shard 2: it fell behind'] });

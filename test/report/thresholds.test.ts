@@ -148,7 +148,7 @@ describe('comparing', () => {
     comparison.metrics.find(({ aggregation, metric }) => metric === 'e2e_latency' && aggregation === 'p(99)');
 
   it('finds nothing between equal reports', () => {
-    const comparison = compareReports([sampleReport()], [sampleReport()], 0.1);
+    const comparison = compareReports([sampleReport()], [sampleReport({ run: 'run-2' })], 0.1);
     expect(comparison).toMatchObject({ ok: true, doubts: [] });
     expect(comparison.metrics.every(({ verdict }) => verdict === 'same')).toBe(true);
   });
