@@ -90,7 +90,8 @@ export class Histogram {
   /** Smallest recorded value that at least `percentile` (0 to 100) of all values do not exceed, 0 when empty. */
   percentile(percentile: number): number {
     if (this.#count === 0) return 0;
-    const wanted = Math.max(1, Math.ceil((percentile / 100) * this.#count));
+    // One ulp less, as HdrHistogram takes it: 99.9 % of 1,000 is a little more than 999 in floating point.
+    const wanted = Math.max(1, Math.ceil((percentile * (1 - Number.EPSILON) * this.#count) / 100));
     let seen = 0;
     for (let index = indexOf(this.#min); index < this.#counts.length; index += 1) {
       seen += this.#counts[index] as number;

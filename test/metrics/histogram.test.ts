@@ -19,7 +19,9 @@ function histogramOf(samples: readonly number[]): Histogram {
 
 function exactPercentile(samples: readonly number[], percentile: number): number {
   const sorted = [...samples].sort((a, b) => a - b);
-  return sorted[Math.max(1, Math.ceil((percentile / 100) * sorted.length)) - 1] as number;
+  return sorted[
+    Math.max(1, Math.ceil((percentile * (1 - Number.EPSILON) * sorted.length) / 100)) - 1
+  ] as number;
 }
 
 describe('Histogram', () => {
@@ -32,6 +34,12 @@ describe('Histogram', () => {
         expect(measured).toBeLessThanOrEqual(exact + exact / 1000);
       }),
     );
+  });
+
+  it('takes no event more for the rounding of a decimal percentile', () => {
+    const histogram = histogramOf(Array.from({ length: 1_000 }, (_, index) => index + 1));
+    const tenths = Array.from({ length: 1_000 }, (_, index) => index + 1);
+    expect(tenths.filter((tenth) => histogram.percentile(tenth / 10) !== tenth)).toEqual([]);
   });
 
   it('merges to what one histogram of all values would be', () => {
