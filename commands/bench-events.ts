@@ -30,7 +30,7 @@ export async function benchEvents(values: BenchValues, context: CommandContext):
     cosmos: { ...cosmos, container: `${cosmos.container}-round-trip` },
     create: { partitionKeyPath: '/pk', throughput: CONTAINER_RU },
     events,
-    seed: values.seed,
+    seed: values.seed ?? 1,
     run,
     ...(values.rate !== undefined && { eventsPerSecond: values.rate }),
     clock,

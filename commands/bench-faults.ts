@@ -10,6 +10,8 @@ export interface BenchFaults {
   sent(): Promise<void>;
   /** Removes all of them; rejects with what went wrong when they were set. */
   end(): Promise<void>;
+  /** After the end: what the run did not meet, because it was over before. */
+  neverBegan(): readonly string[];
 }
 
 /** Faults of the embedded stack for the time of one load. Throws E_USAGE where there is no embedded stack to disturb. */
@@ -18,7 +20,8 @@ export function benchFaults(
   adminUrl: string | undefined,
   clock: Clock,
 ): BenchFaults {
-  if (specs.length === 0) return { begin: () => {}, sent: async () => {}, end: async () => {} };
+  if (specs.length === 0)
+    return { begin: () => {}, sent: async () => {}, end: async () => {}, neverBegan: () => [] };
   if (adminUrl === undefined)
     throw usageError(
       'faults disturb the embedded stack only, and the target is another one',
@@ -27,6 +30,10 @@ export function benchFaults(
   const ended = new AbortController();
   let setting: Promise<void> = Promise.resolve();
   let beganMicros = Number.POSITIVE_INFINITY;
+  /** From the begin of the load. */
+  let sentMs: number | undefined;
+  let endedMs: number | undefined;
+  const elapsedMs = (): number => Math.max(0, (clock.epochMicros() - beganMicros) / 1000);
   const set = async (startMicros: number): Promise<void> => {
     const waitMs = (startMicros - clock.epochMicros()) / 1000;
     if (waitMs > 0) await clock.sleep(waitMs, ended.signal).catch(() => {});
@@ -40,17 +47,24 @@ export function benchFaults(
       setting.catch(() => {});
     },
     async sent() {
-      const elapsedMs = Math.max(0, (clock.epochMicros() - beganMicros) / 1000);
-      const lasting = specs.flatMap((spec) => outlasting(spec, elapsedMs));
+      const nowMs = elapsedMs();
+      sentMs = nowMs;
+      const lasting = specs.flatMap((spec) => outlasting(spec, nowMs));
       await setting;
       await askStack(adminUrl, 'DELETE', '/faults');
       for (const spec of lasting) await askStack(adminUrl, 'POST', '/faults', { spec });
     },
     async end() {
+      endedMs ??= elapsedMs();
       ended.abort();
       await setting;
       await askStack(adminUrl, 'DELETE', '/faults');
     },
+    neverBegan: () =>
+      specs.filter((spec) => {
+        const { durationMs, startMs } = parseFault(spec);
+        return startMs >= ((Number.isFinite(durationMs) ? endedMs : sentMs) ?? 0);
+      }),
   };
 }
 

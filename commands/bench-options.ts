@@ -6,14 +6,13 @@ import {
   opt,
   parseWhole,
   redisOptions,
-  seedOption,
   yesOption,
 } from '../src/cli/options.ts';
 import { parseRuBudget } from '../src/cosmos/writer/ru-budget.ts';
 import { parseFault } from '../src/local/faults/grammar.ts';
 import { formatCount } from '../src/report/format.ts';
 import { parseKeyDistribution } from '../src/workload/keys.ts';
-import { MAX_KEYS } from '../src/workload/limits.ts';
+import { MAX_KEYS, MAX_SEED } from '../src/workload/limits.ts';
 import { SCENARIOS } from '../src/workload/scenarios.ts';
 import { parseStages } from '../src/workload/shape.ts';
 import { parseSize } from '../src/workload/size.ts';
@@ -79,7 +78,11 @@ export const benchOptions = {
     description: 'size of a body (default: the event of about 1 KB)',
     ...load,
   }),
-  seed: seedOption,
+  seed: opt.custom((text) => parseWhole(text, 0, MAX_SEED), {
+    flags: '--seed <n>',
+    description: 'seed of everything random; same seed, same events (default: 1)',
+    ...load,
+  }),
   warmup: opt.durationMs({
     flags: '--warmup <duration>',
     description: 'carry the load this long before measuring, 0s for not at all (default: 3s)',

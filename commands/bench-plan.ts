@@ -1,16 +1,17 @@
-import type { CommandContext } from '../src/cli/command.ts';
 import type { ContainerSpec } from '../src/cosmos/containers.ts';
-import { parseFault } from '../src/local/faults/grammar.ts';
 import { formatCount } from '../src/report/format.ts';
 import type { Threshold } from '../src/report/run-report.ts';
 import { parseThreshold } from '../src/report/thresholds.ts';
+import { formatDurationMs } from '../src/util/duration.ts';
 import { usageError } from '../src/util/errors.ts';
 import type { Scenario } from '../src/workload/scenario.ts';
-import { SCENARIOS } from '../src/workload/scenarios.ts';
 import type { WorkloadInput } from '../src/workload/spec.ts';
 import { type BenchValues, DEFAULT_EVENTS, DEFAULT_RATE, LOCAL_THROUGHPUT } from './bench-options.ts';
+import { checkStarts, checkThroughput } from './bench-scenario.ts';
 
 const WARMUP_MS = 3_000;
+/** Where --find-max starts unless --rate says so. */
+export const SEARCH_FROM = DEFAULT_RATE / 2;
 
 /** What one bench does: flags over the scenario over the defaults. */
 export interface BenchPlan {
@@ -23,8 +24,6 @@ export interface BenchPlan {
   readonly warmupMs: number;
   /** `undefined` for a load that goes on until it is stopped. */
   readonly expectedEvents: number | undefined;
-  /** How the container is made; absent when it must exist. */
-  readonly container?: ContainerSpec;
   readonly withCache: boolean;
   readonly faults: readonly string[];
   readonly thresholds: readonly Threshold[];
@@ -32,45 +31,22 @@ export interface BenchPlan {
   readonly quietMs?: number;
 }
 
-/** The scenario that --scenario names, from the pipeline file or ready-made. Throws E_USAGE for an unknown one. */
-export async function scenarioOf(
-  name: string | undefined,
-  context: CommandContext,
-): Promise<Scenario | undefined> {
-  if (name === undefined) return undefined;
-  const own = context.section('scenarios');
-  const known: Record<string, unknown> = { ...SCENARIOS, ...(own as Record<string, unknown> | undefined) };
-  if (!Object.hasOwn(known, name))
-    throw usageError(
-      `unknown scenario "${name}" (known: ${[...Object.keys(known), 'cache', 'events'].join(', ')})`,
-      'add it under scenarios: in pipeline.yaml',
-    );
-  const { parseScenario } = await import('../src/workload/scenario.ts');
-  return valid(() => {
-    const scenario = parseScenario(name, known[name]);
-    for (const fault of scenario.faults) parseFault(fault);
-    for (const threshold of scenario.thresholds) parseThreshold(threshold);
-    return scenario;
-  });
-}
-
 /** Joins flags and scenario. Throws E_USAGE for a load that cannot be. */
-export async function planOf(
-  values: BenchValues,
-  scenario: Scenario | undefined,
-  local: boolean,
-): Promise<BenchPlan> {
+export async function planOf(values: BenchValues, scenario: Scenario | undefined): Promise<BenchPlan> {
   const workload = workloadOf(values, scenario);
   const [{ parseWorkload }, { estimateWorkload }] = await Promise.all([
     import('../src/workload/spec.ts'),
     import('../src/workload/estimate.ts'),
   ]);
-  const { events, peakPerSecond } = valid(() => estimateWorkload(parseWorkload(workload)));
+  const { durationMs, events, peakPerSecond } = valid('', () => estimateWorkload(parseWorkload(workload)));
+  if (events === 0) throw usageError('the load sends nothing', 'give --rate or --stages a rate above 0/s');
+  const endMs = values.findMax === true ? values.trial : durationMs;
+  valid('--fault: ', () => checkStarts(values.fault, endMs));
+  valid('--throughput: ', () => checkThroughput(values.throughput));
   const warmupMs = values.warmup ?? scenario?.warmupMs ?? WARMUP_MS;
   const { events: _events, stages: _stages, shape: _shape, ...steady } = workload;
-  const container = containerOf(values, scenario, local);
   return {
-    title: titleOf(workload, scenario, events),
+    title: values.findMax === true ? searchTitle(values) : titleOf(workload, scenario, events),
     ...(scenario && { scenario: scenario.name }),
     workload,
     warmup: {
@@ -80,7 +56,6 @@ export async function planOf(
     },
     warmupMs,
     expectedEvents: events,
-    ...(container && { container }),
     withCache: values.cache ?? scenario?.cache ?? true,
     faults: [...(scenario?.faults ?? []), ...values.fault],
     thresholds: [...(scenario?.thresholds ?? []).map(parseThreshold), ...values.threshold],
@@ -89,12 +64,12 @@ export async function planOf(
   };
 }
 
-/** What is wrong in a file or a flag is the user's to mend. */
-function valid<T>(parse: () => T): T {
+/** What is wrong in a flag is the user's to mend. */
+function valid<T>(place: string, check: () => T): T {
   try {
-    return parse();
+    return check();
   } catch (error) {
-    if (error instanceof RangeError) throw usageError(error.message);
+    if (error instanceof RangeError) throw usageError(`${place}${error.message}`);
     throw error;
   }
 }
@@ -135,12 +110,12 @@ function workloadOf(values: BenchValues, scenario: Scenario | undefined): Worklo
       ...(keys !== undefined && { count: keys }),
       ...(keyDistribution !== undefined && { distribution: keyDistribution }),
     },
-    seed,
+    ...(seed !== undefined && { seed }),
   };
 }
 
-/** A container is only made where it costs nothing, or where somebody said how large it shall be. */
-function containerOf(
+/** How the container is made; `undefined` when it must exist. A container is only made where it costs nothing, or where somebody said how large it shall be. */
+export function containerOf(
   values: BenchValues,
   scenario: Scenario | undefined,
   local: boolean,
@@ -152,6 +127,11 @@ function containerOf(
     throughput,
     indexing: values.indexing ?? scenario?.indexing ?? 'all',
   };
+}
+
+function searchTitle({ maxTrials, rate, trial }: BenchValues): string {
+  const start = formatCount(rate ?? SEARCH_FROM);
+  return `up to ${formatCount(maxTrials)} runs of ${formatDurationMs(trial)}, the first at ${start} events/s`;
 }
 
 function titleOf(

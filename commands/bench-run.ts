@@ -3,6 +3,7 @@ import type { CommandContext } from '../src/cli/command.ts';
 import { startLiveView } from '../src/cli/live.ts';
 import { withSpinner } from '../src/cli/spinner.ts';
 import type { Targets } from '../src/config/targets.ts';
+import type { ContainerSpec } from '../src/cosmos/containers.ts';
 import { type Bench, type BenchResult, startBench } from '../src/pipeline/bench/bench.ts';
 import type { BenchServices } from '../src/pipeline/bench/services.ts';
 import type { BenchStages } from '../src/pipeline/bench/stages.ts';
@@ -26,6 +27,8 @@ export interface BenchSetting {
   readonly targets: Targets;
   readonly services: BenchServices;
   readonly values: BenchValues;
+  /** How the container is made; absent when it must exist. */
+  readonly container?: ContainerSpec;
   readonly prices: Sheet;
 }
 
@@ -75,6 +78,8 @@ export async function runLoad(setting: BenchSetting, plan: BenchPlan, run: strin
     signal: AbortSignal.any([signal, stop.signal]),
     watch,
   }).finally(() => faults.end());
+  if (!result.interrupted)
+    for (const spec of faults.neverBegan()) terminal.warn(`${spec} never began: the run was over before`);
   const report = reportOfBench(result, {
     title: plan.title,
     toolVersion: context.version,
@@ -85,7 +90,7 @@ export async function runLoad(setting: BenchSetting, plan: BenchPlan, run: strin
       warmupMs,
       ...(plan.faults.length > 0 && { faults: plan.faults }),
       target: targets.local ? 'local' : 'named',
-      ...plan.container,
+      ...setting.container,
       ...(!plan.withCache && { cache: false }),
       ...(values.workers > 1 && { workers: values.workers }),
       ...(values.maxRu !== undefined && { maxRu: values.maxRu }),
@@ -119,8 +124,8 @@ interface Carried {
 
 /** One load through all stages, from opening them to the verdict. */
 async function carry(
-  { context, services, values }: BenchSetting,
-  { container, lateAfterMs, quietMs }: BenchPlan,
+  { container, context, services, values }: BenchSetting,
+  { lateAfterMs, quietMs }: BenchPlan,
   { run, workload, faults, signal = context.signal, watch }: Carried,
 ): Promise<BenchResult> {
   const { clock, terminal } = context;
@@ -132,7 +137,6 @@ async function carry(
     ...(container && { container }),
     producerWorkers: values.workers,
     ...(values.maxRu !== undefined && { ingestLimits: { ruBudget: values.maxRu } }),
-    ...(faults && { onLoad: faults.begin }),
     onProblem: (message) => terminal.warn(message),
   });
   try {
@@ -143,7 +147,7 @@ async function carry(
       bodyFields: { key: 'deviceId', sequence: 'deviceSequenceNumber' },
       ...(lateAfterMs !== undefined && { lateAfterMs }),
       ...(quietMs !== undefined && { quietMs }),
-      ...(faults && { onSent: faults.sent, onDrained: faults.end }),
+      ...(faults && { onLoad: faults.begin, onSent: faults.sent, onDrained: faults.end }),
     });
     const unwatch = watch?.(bench, stages);
     return await bench.result.finally(() => unwatch?.());

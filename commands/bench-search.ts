@@ -1,10 +1,10 @@
-import { type FindMaxResult, findMaxRate, type Trial } from '../src/pipeline/bench/find-max.ts';
-import { formatCount, formatShare } from '../src/report/format.ts';
+import { findMaxRate, type Trial } from '../src/pipeline/bench/find-max.ts';
+import { formatCount } from '../src/report/format.ts';
 import type { RunReport } from '../src/report/run-report.ts';
+import { thresholdActual } from '../src/report/text.ts';
 import { evaluateThresholds } from '../src/report/thresholds.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
-import { DEFAULT_RATE } from './bench-options.ts';
-import { atRate, type BenchPlan } from './bench-plan.ts';
+import { atRate, type BenchPlan, SEARCH_FROM } from './bench-plan.ts';
 import { type BenchSetting, runLoad } from './bench-run.ts';
 
 const PRECISION = 0.05;
@@ -17,17 +17,17 @@ export async function searchMax(setting: BenchSetting, plan: BenchPlan, run: str
   // What is asked of the search is not asked of its trials.
   const tried = { ...plan, thresholds: plan.thresholds.filter(({ metric }) => metric !== 'max_rate') };
   const search = await findMaxRate({
-    startPerSecond: values.rate ?? DEFAULT_RATE / 2,
+    startPerSecond: values.rate ?? SEARCH_FROM,
     precision: PRECISION,
     confirmations: CONFIRMATIONS,
-    maxTrials: Math.max(1, values.maxTrials),
+    maxTrials: values.maxTrials,
     signal: context.signal,
     async trial(ratePerSecond) {
       const name = `${run}-${reports.length + 1}`;
       const report = await runLoad(setting, atRate(tried, ratePerSecond, values.trial), name);
       reports.push(report);
       const trial = judge(ratePerSecond, report);
-      context.terminal.note(trialLine(trial, report));
+      if (!context.signal.aborted) context.terminal.note(trialLine(trial, report));
       return trial;
     },
   });
@@ -37,7 +37,11 @@ export async function searchMax(setting: BenchSetting, plan: BenchPlan, run: str
   });
   const shown = best ?? reports.at(-1);
   if (shown === undefined) throw new Error('the search was stopped before its first run');
-  const report = { ...shown, search };
+  const report = {
+    ...shown,
+    search,
+    ...(context.signal.aborted && { valid: false, doubts: ['the search was interrupted before its end'] }),
+  };
   return { ...report, thresholds: evaluateThresholds(report, plan.thresholds) };
 }
 
@@ -50,7 +54,7 @@ export function judge(ratePerSecond: number, report: RunReport): Trial {
     verdict?.ok === false
       ? 'events were lost, duplicated, out of order or corrupted'
       : crossed !== undefined
-        ? `${crossed.expression} was crossed`
+        ? `${crossed.expression} was ${thresholdActual(report, crossed)}`
         : isBehind
           ? bottleneck.sentence
           : valid
@@ -68,32 +72,4 @@ function trialLine({ held, ratePerSecond, reason }: Trial, { endToEnd }: RunRepo
   const p99 = endToEnd === undefined ? '-' : formatDurationMs(endToEnd.p99Ms);
   const outcome = held ? `held    e2e p99 ${p99}` : `failed  ${reason}`;
   return `  ${`${formatCount(ratePerSecond)}/s`.padStart(10)}  ${outcome}`;
-}
-
-/** What the search found, for a person. */
-export function searchLines(search: FindMaxResult): string[] {
-  const {
-    complete,
-    failedPerSecond,
-    failedReason,
-    failedRuns,
-    generatorLimited,
-    held,
-    range,
-    ratePerSecond,
-    runs,
-  } = search;
-  if (ratePerSecond === 0) return [`  no rate held: ${failedReason ?? 'the search was stopped'}`];
-  return [
-    `  MAXIMUM  ${formatCount(ratePerSecond)} events/s, held ${held} of ${runs} times${complete ? '' : ' (the search was not finished)'}`,
-    ...(failedPerSecond === undefined
-      ? []
-      : [
-          `           ${formatCount(failedPerSecond)} events/s (+${formatShare(failedPerSecond / ratePerSecond - 1)}) failed ${failedRuns} times: ${failedReason}`,
-        ]),
-    range.toPerSecond === undefined
-      ? `           no rate was too high`
-      : `           nothing failed up to ${formatCount(range.fromPerSecond)}, nothing held from ${formatCount(range.toPerSecond)} on`,
-    ...(generatorLimited ? ['           the generator was the limit: the pipeline may take more'] : []),
-  ];
 }

@@ -5,13 +5,16 @@ import type { Targets } from '../src/config/targets.ts';
 import { formatCount } from '../src/report/format.ts';
 import { joinRepeats, repeatLines } from '../src/report/repeat.ts';
 import type { RunReport } from '../src/report/run-report.ts';
+import { searchLines } from '../src/report/search.ts';
+import { type Paint, renderText } from '../src/report/text.ts';
 import { ExitCode, usageError } from '../src/util/errors.ts';
 import { parseKeyDistribution } from '../src/workload/keys.ts';
 import { benchEvents } from './bench-events.ts';
 import { type BenchValues, benchOptions } from './bench-options.ts';
-import { type BenchPlan, planOf, scenarioOf } from './bench-plan.ts';
+import { type BenchPlan, containerOf, planOf } from './bench-plan.ts';
 import { type BenchSetting, runLoad } from './bench-run.ts';
-import { searchLines, searchMax } from './bench-search.ts';
+import { scenarioOf } from './bench-scenario.ts';
+import { searchMax } from './bench-search.ts';
 import { sheetOf } from './prices-option.ts';
 import { checkOutputs, publishReport } from './report-output.ts';
 
@@ -36,61 +39,99 @@ export const command = defineCommand({
   run: bench,
 });
 
+const STOPPING = '  stopping: what was sent is carried through and verified; Ctrl-C again leaves at once';
+
 async function bench(values: BenchValues, context: CommandContext): Promise<ExitCode> {
+  const { terminal, clock, signal } = context;
+  const scenario = await scenarioOf(values.scenario, context);
   if (values.scenario === 'cache') return benchCache(values, context);
   if (values.scenario === 'events') {
     refuseReport(values);
     return benchEvents(values, context);
   }
-  const { terminal, clock, signal } = context;
-  const scenario = await scenarioOf(values.scenario, context);
+  checkRuns(values);
   const withCache = values.cache ?? scenario?.cache ?? true;
   await checkOutputs(values.output, context.cwd);
   const prices = await sheetOf(values.prices, context.cwd);
+  const plan = await planOf(values, scenario);
   const targets = await context.targets(
     withCache ? ['eventHubs', 'cosmos', 'redis'] : ['eventHubs', 'cosmos'],
     { localByDefault: true },
   );
   const { eventHubs, cosmos, redis } = targets;
   if (eventHubs === undefined || cosmos === undefined) throw new Error('targets() returns what is needed');
-  const plan = await planOf(values, scenario, targets.local);
   if (!targets.local)
     await confirm(terminal, {
       action: `send ${plan.title} through ${eventHubs.eventHub} and ${cosmos.database}/${cosmos.container}, which costs money`,
       yes: values.yes === true,
     });
-  const run = `bench-${new Date(clock.epochMicros() / 1000).toISOString().replaceAll(/[-:]|\.\d+/g, '')}`;
+  const run = `bench-${new Date(clock.epochMicros() / 1000).toISOString().replaceAll(/[-:.]/g, '')}`;
   terminal.note(header(plan, targets, run));
+  const container = containerOf(values, scenario, targets.local);
   const setting = {
     context,
     targets,
     values,
+    ...(container && { container }),
     prices,
     services: { eventHubs, cosmos, ...(withCache && redis && { redis }) },
   };
+  const onStop = (): void => terminal.note(STOPPING);
+  signal.addEventListener('abort', onStop, { once: true });
   const report =
-    values.findMax === true
-      ? await searchMax(setting, plan, run)
-      : joinRepeats(await repeated(setting, plan, run));
-  if (report.search) terminal.note(['', ...searchLines(report.search)].join('\n'));
-  if (report.repeats) terminal.note(['', ...repeatLines(report)].join('\n'));
-  const code = await publishReport(report, values.output, context);
-  if (report.search?.ratePerSecond === 0) return ExitCode.ThresholdsCrossed;
-  return signal.aborted && code !== ExitCode.Verification ? ExitCode.Interrupted : code;
+    values.findMax === true ? await searchMax(setting, plan, run) : await repeated(setting, plan, run);
+  signal.removeEventListener('abort', onStop);
+  const code = await publishReport(report, values.output, context, renderFound);
+  if (signal.aborted && code !== ExitCode.Verification) return ExitCode.Interrupted;
+  return report.search?.ratePerSecond === 0 ? ExitCode.ThresholdsCrossed : code;
 }
 
-async function repeated(setting: BenchSetting, plan: BenchPlan, run: string): Promise<RunReport[]> {
+/** The report, below what the search or the repeats found: that is what was asked for. */
+function renderFound(report: RunReport, paint?: Paint): string {
+  const found = report.search ? searchLines(report.search) : repeatLines(report);
+  return [...found, ...(found.length > 0 ? [''] : []), renderText(report, paint)].join('\n');
+}
+
+/** The run, or the median of several. One that was cut short is no repeat, unless it is the only one or found something wrong. */
+async function repeated(setting: BenchSetting, plan: BenchPlan, run: string): Promise<RunReport> {
   const { context, values } = setting;
-  const reports: RunReport[] = [];
+  const { signal, terminal } = context;
   const times = values.repeat;
+  const reports: RunReport[] = [];
   do {
     const name = times === 1 ? run : `${run}-${reports.length + 1}`;
-    if (times > 1) context.terminal.note(`run ${reports.length + 1} of ${times}`);
+    if (times > 1) terminal.note(`run ${reports.length + 1} of ${times}`);
     reports.push(await runLoad(setting, plan, name));
     // What --abort-on-fail has stopped once has failed, however often it is tried.
     if (values.abortOnFail === true && reports.at(-1)?.thresholds.some(({ ok }) => !ok)) break;
-  } while (reports.length < times && !context.signal.aborted);
-  return reports;
+  } while (reports.length < times && !signal.aborted);
+  const isCut = signal.aborted && reports.length > 1 && reports.at(-1)?.verdict?.ok === true;
+  const joined = joinRepeats(isCut ? reports.slice(0, -1) : reports);
+  return isCut
+    ? {
+        ...joined,
+        valid: false,
+        doubts: [...joined.doubts, `run ${reports.length} of ${times} was interrupted`],
+      }
+    : joined;
+}
+
+/** Throws E_USAGE for flags that --find-max would have to ignore: it has a schedule and repeats of its own. */
+function checkRuns(values: BenchValues): void {
+  if (values.findMax !== true) return;
+  const hints = {
+    duration: 'say with --trial how long each rate is carried',
+    events: 'say with --trial how long each rate is carried',
+    stages: 'it starts at --rate and finds the others by itself',
+  } as const;
+  for (const [flag, hint] of Object.entries(hints))
+    if (values[flag as keyof typeof hints] !== undefined)
+      throw usageError(`--find-max and --${flag} exclude each other`, hint);
+  if (values.repeat > 1)
+    throw usageError(
+      '--find-max and --repeat exclude each other',
+      'it repeats the rate that it finds by itself',
+    );
 }
 
 /** The reads of a cache are another load with figures of its own: `cache bench` knows how. */
@@ -106,7 +147,7 @@ async function benchCache(values: BenchValues, context: CommandContext): Promise
     {
       ...Object.fromEntries(defaults),
       rate,
-      seed,
+      ...(seed !== undefined && { seed }),
       ...(events !== undefined && { requests: events }),
       ...(keys !== undefined && { items: keys }),
       ...(keyDistribution !== undefined && { keys: parseKeyDistribution(keyDistribution) }),
@@ -134,7 +175,7 @@ function header(plan: BenchPlan, targets: Targets, run: string): string {
     `    target  ${where}`,
     `  pipeline  ${stages.join(' -> ')}`,
     `      load  open model, ${plan.title}`,
-    `      data  ${size ?? 'about 1 KB'} JSON, ${keyText}, seed ${seed}`,
+    `      data  ${size ?? 'about 1 KB'} JSON, ${keyText}, seed ${seed ?? 1}`,
     ...plan.faults.map((fault, index) => `${index === 0 ? '    faults' : '          '}  ${fault}`),
     `       run  ${run}, ${availableParallelism()} cores`,
     '',

@@ -49,6 +49,7 @@ export function startLiveView(terminal: Terminal, options: LiveViewOptions): Liv
   }
   const { stderr } = terminal.streams;
   let drawn = 0;
+  const top = (): string => (drawn === 0 ? '' : `\u001b[${drawn}A\r`);
   const draw = (): void => {
     const rows = Math.max(1, (stderr.rows ?? 24) - 1);
     const columns = stderr.columns ?? 80;
@@ -56,18 +57,34 @@ export function startLiveView(terminal: Terminal, options: LiveViewOptions): Liv
       .frame()
       .slice(0, rows)
       .map((line) => cutLine(line, columns));
-    const up = drawn === 0 ? '' : `\u001b[${drawn}A\r`;
-    stderr.write(`${up}${ERASE_DOWN}${lines.join('\n')}\n`);
+    stderr.write(`${top()}${ERASE_DOWN}${lines.join('\n')}\n`);
     drawn = lines.length;
   };
+  const restore = (): void => {
+    stderr.write(END);
+  };
+  // A second Ctrl-C leaves at once: the shell behind it needs its cursor and its long lines.
+  process.once('exit', restore);
   stderr.write(BEGIN);
   draw();
   void repeat(REDRAW_MS, draw);
+  terminal.block = {
+    clear() {
+      stderr.write(`${top()}${ERASE_DOWN}${END}`);
+      drawn = 0;
+    },
+    draw() {
+      stderr.write(BEGIN);
+      draw();
+    },
+  };
   return {
     stop() {
       ended.abort();
+      terminal.block = undefined;
       draw();
-      stderr.write(END);
+      restore();
+      process.off('exit', restore);
     },
   };
 }

@@ -18,10 +18,19 @@ export interface TerminalOptions {
   readonly progress: boolean;
 }
 
+/** Lines at the bottom of the screen that are redrawn in place. */
+export interface LiveBlock {
+  /** Takes the lines away and leaves the cursor where they began. */
+  clear(): void;
+  draw(): void;
+}
+
 /** Results go to stdout; everything said to a human while working goes to stderr. */
 export class Terminal {
   readonly json: boolean;
   readonly quiet: boolean;
+  /** Set while there is one: what is said meanwhile stands above it. */
+  block: LiveBlock | undefined;
   readonly #options: TerminalOptions;
 
   constructor(options: TerminalOptions) {
@@ -107,6 +116,8 @@ export class Terminal {
   #write(stream: NodeJS.WriteStream, text: string): void {
     const { env } = this.#options;
     const keepColor = stream.isTTY || env['FORCE_COLOR'];
+    this.block?.clear();
     stream.write(`${keepColor ? text : stripVTControlCharacters(text)}\n`);
+    this.block?.draw();
   }
 }

@@ -15,6 +15,13 @@ export function parseDurationMs(text: string): number {
   return ms;
 }
 
+/** Parses a duration of more than nothing. Throws a RangeError for `0s` too. */
+export function parsePositiveDurationMs(text: string): number {
+  const ms = parseDurationMs(text);
+  if (ms > 0) return ms;
+  throw new RangeError(`expected more than 0s, got "${text}"`);
+}
+
 /** Parses `500/s`, `30000/m`, or a bare number, into events per second. */
 export function parseRatePerSecond(text: string): number {
   const match = /^(\d+(?:\.\d+)?)(?:\/(s|m|h))?$/.exec(text.replaceAll(/[,_]/g, ''));
@@ -23,6 +30,13 @@ export function parseRatePerSecond(text: string): number {
   if (perSecond > MAX_PER_SECOND)
     throw new RangeError(`invalid rate "${text}", expected at most ${MAX_PER_SECOND}/s`);
   return perSecond;
+}
+
+/** Parses an arrival rate of more than nothing. Throws a RangeError for `0/s` too. */
+export function parsePositiveRatePerSecond(text: string): number {
+  const perSecond = parseRatePerSecond(text);
+  if (perSecond > 0) return perSecond;
+  throw new RangeError(`expected more than 0/s, got "${text}"`);
 }
 
 /** `950us`, `2.1ms`, `47ms`, `1.3s`, `2m05s`: never more digits than are true. */

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
-import { parse } from 'csv-parse';
+import { CsvError, parse } from 'csv-parse';
+import { PipeError } from '../util/errors.ts';
 
 /** One event of a file. */
 export interface SourceRecord {
@@ -11,6 +12,8 @@ export interface SourceRecord {
 }
 
 export interface RecordOptions {
+  /** Named in errors. */
+  readonly path?: string;
   readonly format: 'ndjson' | 'csv';
   /** Dotted path of the partition key inside a record: `device.id`. */
   readonly keyPath?: string;
@@ -20,14 +23,24 @@ export interface RecordOptions {
 
 /**
  * Reads events from the bytes of a file, one line or row at a time. NDJSON lines are sent as they are; CSV rows become
- * JSON objects named by the header row. Throws a RangeError that names the line when key or time are missing.
+ * JSON objects named by the header row. Throws E_CONFIG that names file and line when key or
+ * time are missing, and where it is no CSV.
  */
 export async function* readRecords(
   input: AsyncIterable<Buffer | string>,
   options: RecordOptions,
 ): AsyncGenerator<SourceRecord> {
-  if (options.format === 'csv') yield* readCsv(input, options);
-  else yield* readLines(input, options);
+  try {
+    if (options.format === 'csv') yield* readCsv(input, options);
+    else yield* readLines(input, options);
+  } catch (error) {
+    if (!(error instanceof RangeError || error instanceof CsvError)) throw error;
+    const where = options.path === undefined ? '' : `${options.path}: `;
+    throw new PipeError('E_CONFIG', `${where}${error.message}`, {
+      hint: 'correct the file; --partition-key and --time-field say where key and time are',
+      cause: error,
+    });
+  }
 }
 
 async function* readLines(

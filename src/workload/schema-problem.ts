@@ -31,8 +31,14 @@ function wantedBy(issue: Issue, got: string): string {
       return `expected ${TYPES[issue.expected] ?? issue.expected}, got ${got}`;
     case 'invalid_value':
       return `expected ${issue.values.map(String).join(' or ')}, got ${got}`;
-    case 'invalid_union':
-      return `not one of the forms that are known here: ${got}`;
+    case 'invalid_union': {
+      const wanted = issue.errors
+        .flat()
+        .map((one) => (one.code === 'invalid_type' ? TYPES[one.expected] : undefined));
+      return wanted.includes(undefined)
+        ? `not one of the forms that are known here: ${got}`
+        : `expected ${[...new Set(wanted)].join(' or ')}, got ${got}`;
+    }
     case 'unrecognized_keys':
       return `unknown ${issue.keys.length === 1 ? 'entry' : 'entries'} ${issue.keys.join(', ')}`;
     default:

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { parseDurationMs, parseRatePerSecond } from '../util/duration.ts';
+import { parseDurationMs, parsePositiveDurationMs, parsePositiveRatePerSecond } from '../util/duration.ts';
 import { parseShare } from '../util/share.ts';
 import { parseKeyDistribution } from './keys.ts';
 import { MAX_KEYS, MAX_SEED } from './limits.ts';
@@ -29,7 +29,8 @@ function parseInterval(text: string): number {
 
 const duration = notation(parseDurationMs);
 
-const rate = z.union([z.number().positive(), notation(parseRatePerSecond)]);
+/** A load of 0/s would look for its first event for ever. */
+const rate = z.union([z.number().positive(), notation(parsePositiveRatePerSecond)]);
 const share = z.union([z.number().min(0).max(1), notation(parseShare)]);
 
 const eventType = z.strictObject({
@@ -47,7 +48,7 @@ const workloadSchema = z.strictObject({
   shape: notation(parseShape).optional(),
   /** Distance of arrivals: `even`, or random as of a Poisson process. */
   spacing: z.enum(['even', 'poisson']).default('even'),
-  duration: duration.optional(),
+  duration: notation(parsePositiveDurationMs).optional(),
   events: z.number().int().min(0).optional(),
   keys: z
     .strictObject({
@@ -85,6 +86,14 @@ const workloadSchema = z.strictObject({
       skewedKeys: share.default(0),
       clockSkew: duration.default(0),
     })
+    .superRefine(({ duplicates, late, outOfOrder, malformed, oversized }, context) => {
+      const total = duplicates + late + outOfOrder + malformed + oversized;
+      if (total > 1)
+        context.addIssue({
+          code: 'custom',
+          message: `an event has one kind of misbehaviour at most, and the shares add up to ${Number(total.toFixed(6))}, more than 1`,
+        });
+    })
     .prefault({}),
   seed: z.number().int().min(0).max(MAX_SEED).default(1),
 });
@@ -94,9 +103,9 @@ export type WorkloadInput = z.input<typeof workloadSchema>;
 /** Checked, with defaults and parsed notations. */
 export type Workload = z.output<typeof workloadSchema>;
 
-/** Checks a workload. Throws a RangeError that names the first wrong entry. */
-export function parseWorkload(input: unknown): Workload {
+/** Checks a workload. Throws a RangeError that names the first wrong entry, below `names`. */
+export function parseWorkload(input: unknown, ...names: readonly string[]): Workload {
   const parsed = workloadSchema.safeParse(input ?? {});
   if (parsed.success) return parsed.data;
-  throw new RangeError(schemaProblem(parsed.error, input, 'workload'));
+  throw new RangeError(schemaProblem(parsed.error, input, ...(names.length > 0 ? names : ['workload'])));
 }

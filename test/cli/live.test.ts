@@ -38,6 +38,41 @@ it('redraws its block in place, whatever its height was before, and gives the cu
   ]);
 });
 
+it('says what happens meanwhile above its block, in whole lines', () => {
+  const { terminal: tty, written } = terminal({ isTTY: true, columns: 80, rows: 24 });
+  const view = startLiveView(tty, {
+    frame: () => ['one', 'two'],
+    heartbeat: () => '',
+    clock: createVirtualClock(),
+  });
+  written.length = 0;
+  tty.warn('a link was cut');
+  view.stop();
+  tty.note('after');
+  expect(written.map((text) => text.replaceAll('\u001b', '^'))).toEqual([
+    '^[2A\r^[0J^[?7h^[?25h',
+    'warning: a link was cut\n',
+    '^[?25l^[?7l',
+    '^[0Jone\ntwo\n',
+    '^[2A\r^[0Jone\ntwo\n',
+    '^[?7h^[?25h',
+    'after\n',
+  ]);
+});
+
+it('gives the cursor back to a shell when the process leaves at once', () => {
+  const { terminal: tty, written } = terminal({ isTTY: true, columns: 80, rows: 24 });
+  const before = process.listeners('exit');
+  const options = { frame: () => ['one'], heartbeat: () => '', clock: createVirtualClock() };
+  const view = startLiveView(tty, options);
+  const [onExit] = process.listeners('exit').filter((listener) => !before.includes(listener));
+  written.length = 0;
+  onExit?.(130);
+  expect(written).toEqual(['\u001b[?7h\u001b[?25h']);
+  view.stop();
+  expect(process.listeners('exit')).toEqual(before);
+});
+
 it('draws no more lines than the terminal has, or the block would creep upwards', () => {
   const { terminal: tty, written } = terminal({ isTTY: true, columns: 80, rows: 3 });
   const view = startLiveView(tty, {

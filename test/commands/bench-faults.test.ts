@@ -50,6 +50,20 @@ it('ends faults with the load, but for those with a duration of their own, and a
   ]);
   await faults.end();
   expect(asked.at(-1)).toBe('DELETE');
+  expect(faults.neverBegan()).toEqual(['cosmos:gone=2@40s+5s']);
+});
+
+it('names the faults that a run was too short for', async () => {
+  const specs = ['redis:reset@5s', 'redis:reset@20s', 'cosmos:gone=2@25s+5s', 'cosmos:gone=2@40s+5s'];
+  const faults = benchFaults(specs, adminUrl, clock);
+  faults.begin(0);
+  nowMs = 10_000;
+  await faults.sent();
+  nowMs = 30_000;
+  await faults.end();
+  nowMs = 60_000;
+  await faults.end();
+  expect(faults.neverBegan()).toEqual(['redis:reset@20s', 'cosmos:gone=2@40s+5s']);
 });
 
 it('asks nothing of a stack when there are no faults, and refuses to disturb what is not ours', async () => {
@@ -58,5 +72,6 @@ it('asks nothing of a stack when there are no faults, and refuses to disturb wha
   await none.sent();
   await none.end();
   expect(asked).toEqual([]);
+  expect(none.neverBegan()).toEqual([]);
   expect(() => benchFaults(['redis:reset'], undefined, clock)).toThrow('disturb the embedded stack only');
 });

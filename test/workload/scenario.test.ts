@@ -2,9 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { parseFault } from '../../src/local/faults/grammar.ts';
 import { parseThreshold } from '../../src/report/thresholds.ts';
 import { estimateWorkload } from '../../src/workload/estimate.ts';
-import { parseScenario } from '../../src/workload/scenario.ts';
+import { parseScenario as parse, type Scenario } from '../../src/workload/scenario.ts';
 import { SCENARIOS } from '../../src/workload/scenarios.ts';
 import { parseWorkload } from '../../src/workload/spec.ts';
+
+function parseScenario(name: string, input: unknown): Scenario {
+  return parse(name, input, { fault: parseFault, threshold: parseThreshold });
+}
 
 describe('scenarios', () => {
   it.each(Object.keys(SCENARIOS))(
@@ -29,9 +33,9 @@ describe('scenarios', () => {
     });
     expect(workload).toEqual({
       keys: { count: 7 },
-      stages: '1ms:500/s,10s:500/s,1ms:4000/s,5s:4000/s,20s:0/s',
+      stages: '0s:500/s,10s:500/s,0s:4000/s,5s:4000/s,20s:0/s',
     });
-    expect(estimateWorkload(parseWorkload(workload)).events).toBeCloseTo(5_000 + 20_000 + 40_000, -2);
+    expect(estimateWorkload(parseWorkload(workload)).events).toBe(5_000 + 20_000 + 40_000);
   });
 
   it('counts the times of faults from the start of the load, and lets one without a time last as long as its phase', () => {
@@ -53,10 +57,45 @@ describe('scenarios', () => {
     for (const fault of faults) parseFault(fault);
   });
 
-  it('names the entry that is wrong', () => {
-    expect(() => parseScenario('mine', { phases: [{ duration: 'long', rate: '1/s' }] })).toThrow(
-      'scenarios.mine.phases.0.duration: invalid duration "long"',
-    );
-    expect(() => parseScenario('mine', { phase: [] })).toThrow('scenarios.mine: unknown entry phase');
+  it('takes a rate as a number too, and a phase of 0/s for a pause', () => {
+    const phases = [
+      { duration: '1s', rate: 500 },
+      { duration: '1s', rate: 0 },
+      { duration: '1s', rate: '0/s', to: 100 },
+    ];
+    const { workload } = parseScenario('mine', { phases });
+    expect(workload.stages).toBe('0s:500/s,1s:500/s,0s:0/s,1s:0/s,1s:100/s');
+  });
+
+  const phase = { duration: '5s', rate: '10/s' };
+  it.each([
+    [{ phase: [] }, 'scenarios.mine: unknown entry phase'],
+    [{ phases: [{ ...phase, duration: 'long' }] }, 'mine.phases.0.duration: invalid duration "long"'],
+    [{ phases: [phase, { ...phase, duration: '0s' }] }, 'mine.phases.1.duration: expected more than 0s'],
+    [{ phases: [{ duration: '5s' }] }, 'phases.0.rate: expected a number or a text, got nothing'],
+    [{ phases: [{ ...phase, rate: -1 }] }, 'phases.0.rate: expected at least 0, got -1'],
+    [{ phases: [phase], verify: { quiet: '0s' } }, 'mine.verify.quiet: expected more than 0s'],
+    [{ phases: [phase], workload: { keys: 5 } }, 'mine.workload.keys: expected a mapping, got 5'],
+    [
+      { phases: [phase], workload: { faults: { late: 0.7, duplicates: 0.7 } } },
+      'mine.workload.faults: an event has one kind of misbehaviour at most, and the shares add up to 1.4',
+    ],
+    [
+      { phases: [phase], workload: { rate: '5/s' } },
+      'scenarios.mine: phases and workload.rate both say when events are due',
+    ],
+    [{ workload: { rate: '0/s' } }, 'mine.workload.rate: expected more than 0/s'],
+    [{}, 'scenarios.mine: says of no event when it is due'],
+    [{ phases: [phase], faults: ['cosmos:trottle'] }, 'scenarios.mine.faults.0: invalid fault'],
+    [
+      { phases: [{ ...phase, faults: ['redis:reset', 'redis:reset@5s'] }] },
+      'scenarios.mine.phases.0.faults: redis:reset@5s begins after its phase, which lasts 5s',
+    ],
+    [
+      { phases: [phase], thresholds: ['e2e:max<1s'] },
+      'scenarios.mine.thresholds.0: invalid threshold "e2e:max<1s": there is no metric e2e (did you mean',
+    ],
+  ])('refuses %j by its place', (input, problem) => {
+    expect(() => parseScenario('mine', input)).toThrow(problem);
   });
 });

@@ -45,6 +45,8 @@ export interface BenchOptions {
   readonly quietMs?: number;
   /** An event that takes longer from its intended send time to the feed is late. Default: never. */
   readonly lateAfterMs?: number;
+  /** Called some time ahead of the first arrival with when that is due, microseconds since the Unix epoch. */
+  readonly onLoad?: (startMicros: number) => void;
   /** Called when everything is sent, while what was sent is still on its way. */
   readonly onSent?: () => Promise<void>;
   /** Called when nothing more is on its way, before the places are read. */
@@ -101,6 +103,7 @@ class BenchRun {
   #monitor: ProcessMonitor | undefined;
   #failure: { readonly error: unknown } | undefined;
   #phase: BenchPhase = 'starting';
+  /** Of the load, by the monotonic clock. */
   #startMs = Number.NaN;
   #arrived = 0;
 
@@ -138,7 +141,7 @@ class BenchRun {
   snapshot(): BenchSnapshot {
     return {
       phase: this.#phase,
-      elapsedMs: Number.isNaN(this.#startMs) ? 0 : this.#clock.now() - this.#startMs,
+      elapsedMs: Number.isNaN(this.#startMs) ? 0 : Math.max(0, this.#clock.now() - this.#startMs),
       stages: Object.values(this.#recorders).map((recorder) => recorder.snapshot()),
       acknowledged: this.#ledger.acknowledgedCount,
       ru: this.#ru.snapshot(),
@@ -156,10 +159,7 @@ class BenchRun {
       const feed = this.#feed(cache);
       await feed.ready;
       this.#throwIfFailed();
-      this.#startMs = clock.now();
-      this.#phase = 'running';
       const produce = await this.#load();
-      this.#phase = 'draining';
       await this.#drained();
       const durationMs = (clock.epochMicros() - produce.startMicros) / 1000;
       const process = monitor.summary();
@@ -197,13 +197,17 @@ class BenchRun {
       ...this.#context(this.#recorders.produce),
       signal: AbortSignal.any([this.#options.signal, this.#end.signal]),
       ledger: this.#ledger,
+      started: (startMicros) => this.#started(startMicros),
     });
     const ingesting = this.#stages.ingest({
       ...this.#context(this.#recorders.ingest),
       drainAfter: producing,
     });
     try {
-      const sent = producing.then(() => this.#options.onSent?.());
+      const sent = producing.then(() => {
+        this.#phase = 'draining';
+        return this.#options.onSent?.();
+      });
       const [result] = await Promise.all([producing, ingesting, sent]);
       return result;
     } catch (error) {
@@ -213,6 +217,13 @@ class BenchRun {
     } finally {
       this.#throwIfFailed();
     }
+  }
+
+  /** Links and threads are open: from here on the run has a clock. */
+  #started(startMicros: number): void {
+    this.#startMs = this.#clock.now() + (startMicros - this.#clock.epochMicros()) / 1000;
+    this.#phase = 'running';
+    this.#options.onLoad?.(startMicros);
   }
 
   /** Starts the feed. A failure of it ends the other stages, and is thrown when they have. */

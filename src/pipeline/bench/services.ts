@@ -36,8 +36,6 @@ export interface BenchServiceOptions {
   readonly producerWorkers?: number;
   readonly produceLimits?: ProduceLimits;
   readonly ingestLimits?: IngestLimits;
-  /** Told when the load begins, microseconds since the Unix epoch, some time ahead of it. */
-  readonly onLoad?: (startMicros: number) => void;
   /** Told what went wrong and is being retried, one line each. */
   readonly onProblem?: (message: string) => void;
 }
@@ -74,7 +72,7 @@ export async function openBenchStages(
   const checkpoints = await checkpointsAtTheEnd(eventHubs, clock);
   return {
     ...(Number.isFinite(ruPerSecond) && { provisionedRuPerSecond: ruPerSecond }),
-    produce: ({ recorder, signal, ledger }) =>
+    produce: ({ recorder, signal, ledger, started }) =>
       produce({
         target: eventHubs,
         workload: options.workload,
@@ -83,7 +81,7 @@ export async function openBenchStages(
         clock,
         signal,
         ledger,
-        onStart: ({ startMicros }) => options.onLoad?.(startMicros),
+        onStart: ({ startMicros }) => started(startMicros),
         ownThread: true,
         ...(options.producerWorkers !== undefined && { workers: options.producerWorkers }),
         ...(options.produceLimits && { limits: options.produceLimits }),

@@ -34,8 +34,13 @@ export interface BenchCache {
 export interface BenchStages {
   /** Provisioned request units per second, where that is known. */
   readonly provisionedRuPerSecond?: number;
-  /** Sends the load; resolves when everything was acknowledged or given up. */
-  produce(context: StageContext & { readonly ledger: AcknowledgementSink }): Promise<ProduceResult>;
+  /** Sends the load; resolves when everything was acknowledged or given up. `started` is told when the first arrival is due. */
+  produce(
+    context: StageContext & {
+      readonly ledger: AcknowledgementSink;
+      readonly started: (startMicros: number) => void;
+    },
+  ): Promise<ProduceResult>;
   /** Stores what arrives; resolves when everything that was sent until `drainAfter` resolved is stored. */
   ingest(context: StageContext & { readonly drainAfter: Promise<unknown> }): Promise<void>;
   /** Hands over changes, each range's in order, until the signal aborts. `ready` is called when nothing can be missed. */

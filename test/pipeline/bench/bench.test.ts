@@ -1,7 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_SHEET } from '../../../src/capacity/sheet.ts';
 import { Histogram } from '../../../src/metrics/histogram.ts';
-import { type BenchOptions, type BenchResult, startBench } from '../../../src/pipeline/bench/bench.ts';
+import {
+  type Bench,
+  type BenchOptions,
+  type BenchResult,
+  startBench,
+} from '../../../src/pipeline/bench/bench.ts';
 import type { BenchChange, BenchStages } from '../../../src/pipeline/bench/stages.ts';
 import type { ProduceResult } from '../../../src/pipeline/produce/types.ts';
 import { reportOfBench } from '../../../src/report/from-bench.ts';
@@ -34,7 +39,8 @@ function arrayPipeline(defects: Defects = {}): BenchStages {
     list?.includes(item['deviceSequenceNumber'] as number) === true;
   return {
     provisionedRuPerSecond: 1_000,
-    async produce({ recorder, ledger }) {
+    async produce({ recorder, ledger, started }) {
+      started(systemClock.epochMicros());
       for (let sequence = 0; sequence < EVENTS; sequence += 1) {
         const intendedMicros = systemClock.epochMicros();
         const pipe = {
@@ -187,6 +193,50 @@ describe('bench', () => {
     };
     await bench(undefined, { onSent: note('sent'), onDrained: note('drained') }, stages);
     expect(seen).toEqual(['sent', 'ingested', 'drained', 'verifying']);
+  });
+
+  it('counts time from the first arrival, and drains when everything is sent', async () => {
+    const pipeline = arrayPipeline();
+    const seen: (readonly [string, boolean])[] = [];
+    let open: Bench | undefined;
+    const look = (): void => {
+      const { elapsedMs, phase } = (open as Bench).snapshot();
+      seen.push([phase, elapsedMs > 0]);
+    };
+    const stages: BenchStages = {
+      ...pipeline,
+      async produce(context) {
+        await systemClock.sleep(5);
+        look();
+        const result = await pipeline.produce({
+          ...context,
+          // An hour ahead: nothing has begun.
+          started: (micros) => context.started(micros + 3_600_000_000),
+        });
+        look();
+        return result;
+      },
+      async ingest(context) {
+        await context.drainAfter;
+        await systemClock.sleep(1);
+        look();
+        await pipeline.ingest(context);
+      },
+    };
+    const loads: number[] = [];
+    open = startBench(stages, {
+      run: RUN,
+      clock: systemClock,
+      signal: new AbortController().signal,
+      onLoad: (micros) => loads.push(micros),
+    });
+    await open.result;
+    expect(seen).toEqual([
+      ['starting', false],
+      ['running', false],
+      ['draining', false],
+    ]);
+    expect(loads).toHaveLength(1);
   });
 
   it('names the key that most events had, where there is one', async () => {
