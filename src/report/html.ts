@@ -13,7 +13,7 @@ import { STYLE } from './html-style.ts';
 import { REPEAT_HEADER, repeatRows } from './repeat.ts';
 import type { RunReport } from './run-report.ts';
 import { searchSentences, TRIAL_HEADER, trialRows } from './search.ts';
-import { ANOMALY_LABELS, anomalyLine, anomalySummary, thresholdActual } from './text.ts';
+import { ANOMALY_LABELS, anomalyLine, anomalySummary, HOP_HEADER, hopRows, thresholdActual } from './text.ts';
 
 /**
  * One self-contained page: charts are drawn when it is written, so it needs no script, no font and no network, and reads
@@ -48,7 +48,7 @@ ${search(report)}${repeats(report)}<div class="grid">
 ${charts}
 </div>
 ${stages(report)}
-${delivery(report)}
+${delivery(report)}${hops(report)}
 ${parameters(report)}
 </main>
 </body>
@@ -229,6 +229,12 @@ function delivery({ verdict }: RunReport): string {
       ...kinds.map(([kind]) => formatCount(counts[kind])),
     ]),
   )}${examples === '' ? '' : `<ul>${examples}</ul>`}</section>`;
+}
+
+function hops(report: RunReport): string {
+  const rows = hopRows(report);
+  if (rows.length === 0) return '';
+  return `<section><h2>Latency</h2>${dataTable('By what the items themselves say', HOP_HEADER, rows)}</section>`;
 }
 
 function cost({ cost: costs }: RunReport): string {

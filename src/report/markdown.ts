@@ -3,7 +3,7 @@ import { formatCount, formatFigure, formatShare } from './format.ts';
 import { repeatRows } from './repeat.ts';
 import type { RunReport } from './run-report.ts';
 import { searchSentences } from './search.ts';
-import { anomalyLine, anomalySummary, thresholdActual } from './text.ts';
+import { anomalyLine, anomalySummary, HOP_HEADER, hopRows, thresholdActual } from './text.ts';
 
 /** GitHub-flavoured Markdown, fit for a step summary or a pull request comment. */
 export function renderMarkdown(report: RunReport): string {
@@ -40,6 +40,7 @@ export function renderMarkdown(report: RunReport): string {
       ? ''
       : markdownTable(['Over all runs', 'Median', 'Range', 'Noise'], repeatRows(report)),
     stageTable(report),
+    hopTable(report),
     ru === undefined
       ? ''
       : `**${formatCount(ru.requestCharge)} RU**, ${ru.perWrite === undefined ? '' : `${formatFigure(ru.perWrite)} RU/write, `}${formatCount(ru.perSecond)} RU/s${
@@ -55,6 +56,11 @@ export function renderMarkdown(report: RunReport): string {
     `<sub>${report.environment.cpuCount} x ${report.environment.cpuModel}, Node ${report.environment.node}, cosmos-pipe ${report.toolVersion}, ${report.startedAt}</sub>`,
   ];
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
+}
+
+function hopTable(report: RunReport): string {
+  const rows = hopRows(report);
+  return rows.length === 0 ? '' : markdownTable(HOP_HEADER, rows);
 }
 
 function stageTable({ stages, endToEnd }: RunReport): string {

@@ -44,7 +44,11 @@ export function singleRange(range: RuRangeSummary): RuRangeSummary {
   };
 }
 
-/** Mean over a whole run, over a second at least: readers that poll before and after a load make it no longer. */
-export function chargePerSecond({ requestCharge }: RuSummary, durationMs: number): number {
-  return Math.round((requestCharge * 100_000) / Math.max(1_000, durationMs)) / 100;
+/**
+ * Mean over a whole run, over a second at least: readers that poll before and after a load make it no longer, nor, of a moment,
+ * more than its busiest second.
+ */
+export function chargePerSecond({ busiestPerSecond, requestCharge }: RuSummary, durationMs: number): number {
+  const mean = Math.round((requestCharge * 100_000) / Math.max(1_000, durationMs)) / 100;
+  return Math.min(busiestPerSecond, mean);
 }

@@ -33,7 +33,7 @@ export const ANOMALY_LABELS: Readonly<Record<AnomalyKind, string>> = {
 
 /** The report for a terminal of 80 columns: doubts and thresholds first, then the figures, then what they mean. */
 export function renderText(report: RunReport, paint: Paint = plain): string {
-  const { kind, verdict, ru, bottleneck, thresholds, stages } = report;
+  const { verdict, ru, bottleneck, thresholds, stages } = report;
   const sections = [
     report.valid ? [] : doubtLines(report, paint),
     thresholds.length > 0 ? [heading('THRESHOLDS', paint), ...thresholdLines(report, paint)] : [],
@@ -44,7 +44,7 @@ export function renderText(report: RunReport, paint: Paint = plain): string {
     report.drift === undefined ? [] : [heading('DRIFT', paint), ...driftLines(report.drift, paint)],
     report.cost === undefined ? [] : [heading('COST', paint), ...costLines(report.cost)],
     verdict === undefined ? [] : [heading('DELIVERY', paint), ...deliveryLines(verdict, paint)],
-    verdict === undefined || kind !== 'verify' ? [] : hopLines(verdict, paint),
+    hopLines(report, paint),
     bottleneck === undefined
       ? []
       : [heading('BOTTLENECK', paint), ...wrap(bottleneck.sentence, TEXT_WIDTH).map((line) => `    ${line}`)],
@@ -288,13 +288,22 @@ const HOP_LABELS: Readonly<Record<Hop, string>> = {
   endToEnd: 'end to end',
 };
 
-/** Where the time went, by what the items themselves say. */
-function hopLines({ latency }: Verdict, paint: Paint): string[] {
-  const rows = (Object.keys(HOP_LABELS) as Hop[])
+export const HOP_HEADER = ['hop', 'count', 'p50', 'p90', 'p99', 'p99.9', 'max'] as const;
+
+/** Where the time of a verified run went, by what the items themselves say, under {@link HOP_HEADER}. */
+export function hopRows({ kind, verdict }: RunReport): string[][] {
+  // A bench has measured it more closely.
+  if (verdict === undefined || kind !== 'verify') return [];
+  const { latency } = verdict;
+  return (Object.keys(HOP_LABELS) as Hop[])
     .filter((hop) => latency[hop].count > 0)
     .map((hop) => [HOP_LABELS[hop], formatCount(latency[hop].count), ...percentiles(latency[hop])]);
+}
+
+function hopLines(report: RunReport, paint: Paint): string[] {
+  const rows = hopRows(report);
   if (rows.length === 0) return [];
-  const header = ['HOP', 'COUNT', 'P50', 'P90', 'P99', 'P99.9', 'MAX'];
+  const header = HOP_HEADER.map((label) => label.toUpperCase());
   return [heading('LATENCY', paint), ...formatTable([header, ...rows], { indent: 4 })];
 }
 

@@ -1,5 +1,11 @@
 import { expect, it } from 'vitest';
-import { hottestRange, rangeCount, singleRange, throttledMs } from '../../src/report/ranges.ts';
+import {
+  chargePerSecond,
+  hottestRange,
+  rangeCount,
+  singleRange,
+  throttledMs,
+} from '../../src/report/ranges.ts';
 import { sampleReport } from './sample-report.ts';
 
 const range = (requestCharge: number, throttledSeries: readonly number[] = [], alike?: number) => ({
@@ -31,4 +37,11 @@ it('takes one of the ranges that a simulation added up for one range', () => {
 it('calls no range the hottest of one, nor of a container that took nothing', () => {
   expect(hottestRange(summary({ 0: range(500), '*': range(1) }))).toBeUndefined();
   expect(hottestRange(summary({ 0: range(0), 1: range(0) }))).toBeUndefined();
+});
+
+it('has a mean of the whole run, which no moment and no poll beside the load makes more than its busiest second', () => {
+  const spent = { ...summary({}), requestCharge: 60_000, busiestPerSecond: 7_000 };
+  expect(chargePerSecond(spent, 10_000)).toBe(6_000);
+  expect(chargePerSecond(spent, 5_000)).toBe(7_000);
+  expect(chargePerSecond({ ...spent, requestCharge: 12.345 }, 300)).toBe(12.35);
 });

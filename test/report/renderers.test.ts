@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { renderCsv } from '../../src/report/csv.ts';
 import { renderActionBenchmark, renderOpenMetrics } from '../../src/report/exports.ts';
+import { renderHtml } from '../../src/report/html.ts';
 import { renderJUnit } from '../../src/report/junit.ts';
 import { renderMarkdown } from '../../src/report/markdown.ts';
 import { checkOutput } from '../../src/report/render.ts';
@@ -130,6 +131,21 @@ it('renders the series as CSV', () => {
   );
   expect(first).toMatch(/^2026-11-23T01:02:03\.000Z,0,produce,1000,1000,0,0,0,[\d.]+,[\d.]+$/);
   expect(rest).toHaveLength(29);
+});
+
+it('shows where the time of a verified run went, wherever it is shown, and leaves that of a bench to its stages', () => {
+  const { verdict, stages } = sampleReport();
+  const [produce] = stages;
+  if (verdict === undefined || produce === undefined) throw new Error('the sample has both');
+  const { endToEnd, feed, ingest } = verdict.latency;
+  const latency = { enqueue: produce.latency, ingest, feed, endToEnd };
+  const verified = sampleReport({ kind: 'verify', stages: [], verdict: { ...verdict, latency } });
+  expect(renderText(verified)).toMatch(/HOP +COUNT +P50 .*\n +to Event Hubs +10,000 +7.5ms/);
+  expect(renderMarkdown(verified)).toContain('| to Event Hubs | 10,000 | 7.5ms | 9.5ms |');
+  expect(renderHtml(verified)).toContain('<th scope="row">to Event Hubs</th><td>10,000</td><td>7.5ms</td>');
+  const bench = { ...verified, kind: 'bench' } as const;
+  for (const rendered of [renderText(bench), renderMarkdown(bench), renderHtml(bench)])
+    expect(rendered).not.toContain('to Event Hubs');
 });
 
 it('aligns figures right, words left, and pads nothing at the end of a line', () => {
