@@ -161,9 +161,15 @@ function backlogOf(before: StageSummary, stage: StageSummary): BacklogCurve {
   const given = finishedBy(before);
   const finished = finishedBy(stage);
   const total = given(slots * intervalMs);
+  // The recorder is there before the load.
+  const beganMs =
+    Math.max(
+      0,
+      done.findIndex((events) => events > 0),
+    ) * intervalMs;
   const at = (ms: number): Backlog => {
     const events = Math.max(0, given(ms) - finished(ms + shiftMs));
-    return { events, share: total === 0 ? 0 : events / total, atMs: ms };
+    return { events, share: total === 0 ? 0 : events / total, atMs: ms - beganMs };
   };
   const atEnd = at(slots * intervalMs);
   let greatest = atEnd;

@@ -61,6 +61,26 @@ describe('the bottleneck', () => {
     expect(bottleneck?.sentence).toContain('3,000 events behind');
   });
 
+  it('says how long into the load a stage was behind, whenever its recorder was started', () => {
+    const started = (stage: ReturnType<typeof sampleStage>, idleSeconds: number) => {
+      const idle = new Array<number>(idleSeconds).fill(0);
+      const { series, startedMicros } = stage;
+      return {
+        ...stage,
+        startedMicros: startedMicros - idleSeconds * 1e6,
+        series: { ...series, done: [...idle, ...series.done] },
+      };
+    };
+    const slow = sampleStage('ingest');
+    const series = { ...slow.series, done: [500, 500, 1_000, 1_500, 1_500, ...slow.series.done.slice(5)] };
+    const sentence = (idleSeconds: number) =>
+      findBottleneck(
+        [sampleStage('produce'), { ...slow, series }].map((stage) => started(stage, idleSeconds)),
+      )?.sentence;
+    expect(sentence(0)).toBe('ingest was 1,000 events behind 2.0s into the load, and caught up later');
+    expect(sentence(3)).toBe(sentence(0));
+  });
+
   it('is the throughput of the container where that is what held the stage back', () => {
     const bottleneck = findBottleneck([
       sampleStage('produce'),
