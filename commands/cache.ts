@@ -14,7 +14,7 @@ const verifying = { group: 'Verifying:' } as const;
 const benching = { group: 'Benchmark:' } as const;
 
 const options = {
-  prefix: opt.text({
+  prefix: opt.prefix({
     flags: '--prefix <text>',
     description: 'keys are <prefix><partitionKey>:<id>',
     fallback: 'cp:',

@@ -13,7 +13,7 @@ const choosing = { group: 'Choosing keys:' } as const;
 const deleting = { group: 'Deleting:' } as const;
 
 const options = {
-  prefix: opt.text({
+  prefix: opt.prefix({
     flags: '--prefix <text>',
     description: 'delete the keys that begin with this, taken literally: * and ? are no wildcards',
     ...choosing,

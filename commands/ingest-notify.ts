@@ -15,7 +15,7 @@ export const notifyOptions = {
     description: 'tell an Event Grid topic (CloudEvents) of start, milestones, throttling and end',
     ...group,
   }),
-  notifyEvery: opt.integer({
+  notifyEvery: opt.count({
     flags: '--notify-every <n>',
     description: 'stored events between two milestones',
     fallback: '100000',

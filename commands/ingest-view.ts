@@ -100,6 +100,7 @@ export function summaryText(
   latency: HistogramSummary,
   throttled: number,
   resume: string,
+  deadLetter: string,
 ): string {
   const { alreadyStored, deadLettered, durationMs, missing, received, requestCharge, skipped, stored } =
     result;
@@ -134,6 +135,9 @@ export function summaryText(
     'problems',
     `${formatCount(deadLettered)} dead-lettered   ${formatCount(missing)} expired unread`,
   ]);
-  rows.push(['resume', `${resume}   (from the checkpoint)`]);
+  // A hub is looked into by ingesting it.
+  if (deadLettered > 0 && !deadLetter.startsWith('hub:'))
+    rows.push(['look', `cosmos-pipe ingest dead-letter list --dead-letter ${deadLetter}`]);
+  rows.push(['resume', resume]);
   return rows.map(([name, text]) => `${name.padEnd(13)}${text}`).join('\n');
 }

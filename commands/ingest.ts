@@ -9,11 +9,12 @@ import { parseStartFrom } from '../src/eventhubs/processor-position.ts';
 import { createRuRecorder } from '../src/metrics/ru-recorder.ts';
 import { createStageRecorder } from '../src/metrics/stage-recorder.ts';
 import {
+  type DeadLetterSpec,
   openDeadLetter,
   openDeadLetterArchive,
   parseDeadLetterSpec,
 } from '../src/pipeline/dead-letter/open.ts';
-import { parseCheckpointSpec } from '../src/pipeline/ingest/checkpoint-open.ts';
+import { type CheckpointSpec, parseCheckpointSpec } from '../src/pipeline/ingest/checkpoint-open.ts';
 import { openWhenReachable } from '../src/pipeline/ingest/connect.ts';
 import { replayDeadLetters } from '../src/pipeline/ingest/dead-letter-replay.ts';
 import { startHealthServer } from '../src/pipeline/ingest/health.ts';
@@ -64,13 +65,13 @@ const options = {
     fallback: 'file:.cosmos-pipe/checkpoints',
     ...reading,
   }),
-  checkpointEvents: opt.integer({
+  checkpointEvents: opt.count({
     flags: '--checkpoint-events <n>',
     description: 'save a checkpoint after this many durable events of a partition',
     fallback: '1000',
     ...reading,
   }),
-  checkpointInterval: opt.durationMs({
+  checkpointInterval: opt.positiveDurationMs({
     flags: '--checkpoint-interval <duration>',
     description: 'save a checkpoint at least this often',
     fallback: '5s',
@@ -110,7 +111,11 @@ const options = {
     repeatable: true,
     ...mapping,
   }),
-  ttl: opt.durationMs({ flags: '--ttl <duration>', description: 'items expire after this time', ...mapping }),
+  ttl: opt.positiveDurationMs({
+    flags: '--ttl <duration>',
+    description: 'items expire after this time',
+    ...mapping,
+  }),
   envelope: opt.flag({
     flags: '--no-envelope',
     description: 'do not keep coordinates and producer envelope in the field `pipe` (verify needs them)',
@@ -149,7 +154,7 @@ const options = {
     fallback: '20ms',
     ...writing,
   }),
-  maxBuffer: opt.bytes({
+  maxBuffer: opt.positiveBytes({
     flags: '--max-buffer <size>',
     description: 'events in memory that are not stored yet',
     fallback: '64MiB',
@@ -160,13 +165,13 @@ const options = {
     description: 'create database and container when they are missing; the local stack gets them anyway',
     ...writing,
   }),
-  partitionKey: opt.text({
+  partitionKey: opt.partitionKeyPaths({
     flags: '--partition-key <path>',
-    description: 'partition key path of a created container',
+    description: 'partition key path of a created container, several with commas',
     fallback: '/deviceId',
     ...writing,
   }),
-  throughput: opt.integer({
+  throughput: opt.throughput({
     flags: '--throughput <ru>',
     description: 'throughput of a created container',
     fallback: '10000',
@@ -184,7 +189,7 @@ const options = {
     fallback: '.cosmos-pipe/dead-letter.ndjson',
     ...operation,
   }),
-  healthPort: opt.integer({
+  healthPort: opt.port({
     flags: '--health-port <n>',
     description: 'serve /health and /metrics (Prometheus), 0 for a free port',
     ...operation,
@@ -281,7 +286,7 @@ async function runIngest(values: Values, context: CommandContext): Promise<ExitC
 
   const connect = { clock, signal: context.signal, connectMs: values.connectTimeout, onProblem: log.warn };
   const deadLetter = await openWhenReachable(connect, () =>
-    openDeadLetter(parseDeadLetterSpec(atHome(values.deadLetter, context)), { cosmos, eventHubs }),
+    openDeadLetter(deadLetterOf(values, context, { cosmos, eventHubs }), { cosmos, eventHubs }),
   );
   const health =
     values.healthPort === undefined
@@ -329,7 +334,13 @@ async function runIngest(values: Values, context: CommandContext): Promise<ExitC
     const stage = recorder.summary();
     terminal.result(
       { ownerId, ...result, stage, ru: ru.summary() },
-      summaryText(result, stage.serviceTime, stage.throttled, resumeCommand(values)),
+      summaryText(
+        result,
+        stage.serviceTime,
+        stage.throttled,
+        resumeText(values, context.argv),
+        values.deadLetter,
+      ),
     );
     return context.signal.aborted ? ExitCode.Interrupted : undefined;
   } catch (error) {
@@ -368,9 +379,18 @@ function ingestOptions(
   return {
     eventHubs,
     cosmos,
-    ...(create ? { create: { partitionKeyPath: values.partitionKey, throughput: values.throughput } } : {}),
+    ...(create
+      ? {
+          create: {
+            partitionKeyPath: values.partitionKey,
+            throughput: values.throughput,
+            // Without it Cosmos DB keeps items for ever, whatever they say themselves.
+            ...(values.ttl === undefined ? {} : { defaultTtlSeconds: -1 }),
+          },
+        }
+      : {}),
     mapping: mappingOptions(values, context),
-    checkpoints: parseCheckpointSpec(atHome(values.checkpoints, context), values.blobConnectionString),
+    checkpoints: checkpointsOf(values, context),
     from: parseStartFrom(values.from, clock.epochMicros() / 1000),
     ...(values.restart ? { restart: true } : {}),
     clock,
@@ -460,7 +480,7 @@ async function replay(values: Values, context: CommandContext): Promise<void> {
 
 function openArchive(values: Values, context: CommandContext) {
   return openDeadLetterArchive(
-    parseDeadLetterSpec(atHome(values.deadLetter, context)),
+    deadLetterOf(values, context),
     async () => (await context.targets(['cosmos'])).cosmos as CosmosTarget,
   );
 }
@@ -471,23 +491,52 @@ async function bothTargets(context: CommandContext) {
 }
 
 /** Relative files are relative to where the command was started, whatever the process does later. */
-function atHome(text: string, { cwd }: CommandContext): string {
-  const [, scheme, path] = /^(?:(file|cosmos|blob|hub|memory)(?::|$))?(.*)$/s.exec(text) ?? [];
-  if (scheme === 'file') return `file:${resolve(cwd, path ?? '')}`;
-  return scheme === undefined ? resolve(cwd, text) : text;
+function checkpointsOf(
+  { blobConnectionString, checkpoints }: Values,
+  { cwd }: CommandContext,
+): CheckpointSpec {
+  const spec = parseCheckpointSpec(checkpoints, blobConnectionString);
+  return spec.kind === 'file' ? { ...spec, folder: resolve(cwd, spec.folder) } : spec;
+}
+
+/** Throws E_USAGE where rejected events would go to where events come from or go to. */
+function deadLetterOf(
+  { deadLetter }: Values,
+  { cwd }: CommandContext,
+  targets?: { readonly cosmos: CosmosTarget; readonly eventHubs: EventHubsTarget },
+): DeadLetterSpec {
+  const spec = parseDeadLetterSpec(deadLetter);
+  if (spec.kind === 'file') return { ...spec, path: resolve(cwd, spec.path) };
+  if (spec.kind === 'hub' && spec.eventHub === targets?.eventHubs.eventHub)
+    throw usageError(
+      `--dead-letter ${deadLetter} is the hub that is read: rejected events would come again for ever`,
+      'name another hub, a file or cosmos:<container>',
+    );
+  if (spec.kind === 'cosmos' && spec.container === targets?.cosmos.container)
+    throw usageError(
+      `--dead-letter ${deadLetter} is the container that events are stored in`,
+      'name another container, a file or hub:<name>',
+    );
+  return spec;
 }
 
 function headline(values: Values, eventHubs: EventHubsTarget, cosmos: CosmosTarget): string {
   return [
     `Ingesting ${eventHubs.eventHub}/${eventHubs.consumerGroup} into ${cosmos.database}/${cosmos.container}, bulk ${values.write},`,
-    `from the checkpoint, else ${values.from}; checkpoint every ${formatCount(values.checkpointEvents)} events or ${values.checkpointInterval / 1000}s in ${values.checkpoints}. ^C to stop.`,
+    `${values.restart ? 'from' : 'from the checkpoint, else'} ${values.from}; checkpoint every ${formatCount(values.checkpointEvents)} events or ${values.checkpointInterval / 1000}s in ${values.checkpoints}. ^C to stop.`,
   ].join('\n');
 }
 
-function resumeCommand(values: Values): string {
-  const group = values.consumerGroup === '$Default' ? '' : ` --consumer-group ${values.consumerGroup}`;
-  const hub = values.eventHub === undefined ? '' : ` --event-hub ${values.eventHub}`;
-  return `cosmos-pipe ingest${hub}${group}`;
+/** What goes on where this run ended; not `--restart`, which would begin again. */
+function resumeText({ checkpoints }: Values, argv: readonly string[]): string {
+  const words = argv.filter((word) => word !== '--restart').map(quoted);
+  const from =
+    checkpoints === 'memory' ? 'from the start: checkpoints in memory are gone' : 'from the checkpoint';
+  return `cosmos-pipe ${words.join(' ')}   (${from})`;
+}
+
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 function parsePair(text: string): readonly [string, string] {

@@ -22,7 +22,7 @@ const options = {
     fallback: 'delete',
     ...cache,
   }),
-  prefix: opt.text({
+  prefix: opt.prefix({
     flags: '--prefix <text>',
     description: 'keys are <prefix><partitionKey>:<id>',
     fallback: 'cp:',
@@ -78,7 +78,7 @@ const options = {
     description: 'share the ranges with every process of this name; positions are kept in leases',
     ...reading,
   }),
-  leaseContainer: opt.text({
+  leaseContainer: opt.resourceId({
     flags: '--lease-container <id>',
     description: 'container of the leases, in the same database',
     fallback: 'leases',

@@ -16,6 +16,7 @@ import {
   writeStateFile,
 } from '../src/config/local-state.ts';
 import { askStack } from '../src/local/admin-client.ts';
+import { parseFault } from '../src/local/faults/grammar.ts';
 import type { HubDefinition, LocalStack } from '../src/local/index.ts';
 import { parseRedisChoice } from '../src/local/redis/choice.ts';
 import { ExitCode, PipeError, usageError } from '../src/util/errors.ts';
@@ -137,6 +138,7 @@ export const command = defineCommand({
   options,
   async run(values, context) {
     const [action, ...args] = context.operands;
+    checkArguments(action, args, context.rest);
     if (context.rest.length > 0) return runAgainstStack(values, context);
     switch (action) {
       case undefined:
@@ -157,6 +159,17 @@ export const command = defineCommand({
     }
   },
 });
+
+/** Operands that nobody would look at. */
+function checkArguments(action: string | undefined, args: readonly string[], rest: readonly string[]): void {
+  if (action !== undefined && rest.length > 0)
+    throw usageError(
+      `\`local ${action}\` asks a running stack, \`local -- ${rest[0]}\` starts one`,
+      'leave one of them out',
+    );
+  if ((action === 'env' || action === 'stats') && args.length > 0)
+    throw usageError(`\`local ${action}\` takes nothing more, got "${args.join(' ')}"`);
+}
 
 /** `telemetry` or `telemetry:8`. */
 function parseHub(text: string): HubDefinition {
@@ -212,7 +225,7 @@ async function serve(values: Values, context: CommandContext): Promise<ExitCode>
       }),
     });
     if (announced) writeLocalState(cwd, state);
-    if (announced) terminal.result(state, welcome(state, context.version, clock.now() - startedAt));
+    terminal.result(state, welcome(state, context.version, clock.now() - startedAt, announced));
     parent?.send(state);
     await new Promise<void>((resolve) => {
       parent?.onDisconnect(resolve);
@@ -294,17 +307,24 @@ function runningStack({ cwd, env }: CommandContext): LocalState {
 
 async function changeFaults({ adminUrl }: LocalState, [verb, ...specs]: readonly string[]): Promise<unknown> {
   if (verb === undefined) return askStack(adminUrl, 'GET', '/faults');
-  if (verb === 'clear') return askStack(adminUrl, 'DELETE', '/faults');
+  if (verb === 'clear' && specs.length === 0) return askStack(adminUrl, 'DELETE', '/faults');
   if (verb !== 'add' || specs.length === 0)
     throw usageError('expected `local faults`, `local faults add <spec...>` or `local faults clear`');
+  // All of them or none.
+  try {
+    for (const spec of specs) parseFault(spec);
+  } catch (error) {
+    throw usageError((error as Error).message);
+  }
   let faults: unknown;
   for (const spec of specs) faults = await askStack(adminUrl, 'POST', '/faults', { spec });
   return faults;
 }
 
-async function split({ adminUrl }: LocalState, [path = '', rangeId]: readonly string[]): Promise<unknown> {
+async function split({ adminUrl }: LocalState, args: readonly string[]): Promise<unknown> {
+  const [path = '', rangeId] = args;
   const [database, container] = path.split('/');
-  if (!database || !container || rangeId === undefined)
+  if (!database || !container || rangeId === undefined || args.length > 2)
     throw usageError('expected `local split <database/container> <partition key range id>`');
   return askStack(adminUrl, 'POST', '/split', { database, container, rangeId });
 }
@@ -313,7 +333,12 @@ function show({ terminal }: CommandContext, document: unknown): void {
   terminal.result(document, JSON.stringify(document, null, 2));
 }
 
-function welcome({ environment, adminUrl, dataDir }: LocalState, version: string, startMs: number): string {
+function welcome(
+  { environment, adminUrl, dataDir }: LocalState,
+  version: string,
+  startMs: number,
+  announced: boolean,
+): string {
   const hubs = /Endpoint=sb:\/\/([^;/]+)/.exec(environment['EVENTHUB_CONNECTION_STRING'] ?? '')?.[1];
   const kept = dataDir === undefined ? 'in memory (gone on exit; --data keeps it)' : `kept in ${dataDir}`;
   return [
@@ -325,9 +350,13 @@ function welcome({ environment, adminUrl, dataDir }: LocalState, version: string
     `  Event Grid   ${environment['EVENTGRID_TOPIC_ENDPOINT']}`,
     `  Admin        ${adminUrl}  /health /stats /faults`,
     '',
-    `Ready in ${Math.round(startMs)}ms. In another terminal, in this folder:`,
-    '',
-    '  eval "$(cosmos-pipe local env)"       # point any Azure SDK program here',
-    '  cosmos-pipe produce --rate 500/s',
+    ...(announced
+      ? [
+          `Ready in ${Math.round(startMs)}ms. In another terminal, in this folder:`,
+          '',
+          '  eval "$(cosmos-pipe local env)"       # point any Azure SDK program here',
+          '  cosmos-pipe produce --rate 500/s',
+        ]
+      : [`Ready in ${Math.round(startMs)}ms; no other command finds it (--no-state).`]),
   ].join('\n');
 }

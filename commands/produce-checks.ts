@@ -21,6 +21,12 @@ export function checkFlags(values: Values): void {
       `${schedules.map(flagOf).join(' and ')} both say when events are due`,
       'join shapes in one --shape with " + ", for example "stages(30s:1000/s) + constant(1000/s)"',
     );
+  const paced = (['rate', 'stages', 'shape', 'keyIntervals'] as const).find(given);
+  if (given('replay') && paced)
+    throw usageError(
+      `--replay and ${flagOf(paced)} both say when events are due`,
+      'pass --speed for another pace of the recording, or --file to send it at a rate of your own',
+    );
   if (given('keyIntervals') && schedules.length > 0)
     throw usageError(
       `--key-intervals and ${flagOf(schedules[0] as string)} both say when events are due`,
@@ -30,13 +36,24 @@ export function checkFlags(values: Values): void {
     throw usageError('--rate: expected more than 0/s', 'for silence in between, pass --stages or --shape');
   if (given('file') && given('replay'))
     throw usageError('--file and --replay both name the events', 'pass one of them');
+  const file = (['file', 'replay'] as const).find(given);
+  const made = (['template', 'size'] as const).find(given);
+  if (file && made)
+    throw usageError(
+      `${flagOf(made)} makes events, ${flagOf(file)} sends those of a file`,
+      'pass one of them',
+    );
+  const named = (['keys', 'keyDistribution', 'keyPrefix', 'keyIntervals'] as const).find(given);
+  if (given('partitionKey') && named)
+    throw usageError(
+      `--partition-key takes the keys of the file, ${flagOf(named)} makes others`,
+      'pass one of them',
+    );
   const unused = (['speed', 'timeField'] as const).find((name) => given(name) && !given('replay'));
   if (unused)
     throw usageError(`${flagOf(unused)} needs --replay`, 'name the recording: --replay events.ndjson');
-  const alone = (['loop', 'partitionKey'] as const).find(
-    (name) => given(name) && !given('file') && !given('replay'),
-  );
-  if (alone)
+  const alone = (['loop', 'partitionKey'] as const).find(given);
+  if (alone && !file)
     throw usageError(`${flagOf(alone)} needs --file or --replay`, 'name the file: --file events.ndjson');
   if (given('partition') && given('roundRobin'))
     throw usageError('--partition and --round-robin exclude each other', 'pass one of them');

@@ -103,7 +103,7 @@ export const produceOptions = {
     description: 'uniform, sequential, zipf(1.1) or hotspot(20/80)',
     ...keys,
   }),
-  keyPrefix: opt.text({ flags: '--key-prefix <text>', description: 'what key names start with', ...keys }),
+  keyPrefix: opt.prefix({ flags: '--key-prefix <text>', description: 'what key names start with', ...keys }),
   keyIntervals: opt.custom(parseIntervals, {
     flags: '--key-intervals <list>',
     description: 'every key sends at its own interval: 1s,5s,1m (repeats over the keys)',
@@ -222,7 +222,7 @@ export const produceOptions = {
     fallback: '64MiB',
     ...sending,
   }),
-  maxLateness: opt.durationMs({
+  maxLateness: opt.positiveDurationMs({
     flags: '--max-lateness <duration>',
     description: 'drop and count arrivals that could not be taken up for this long',
     fallback: '10s',

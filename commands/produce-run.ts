@@ -13,6 +13,7 @@ import { estimateWorkload, sampleRates, type WorkloadEstimate } from '../src/wor
 import { previewEvents } from '../src/workload/preview.ts';
 import { readRecords } from '../src/workload/records.ts';
 import { importSimulatorConfig } from '../src/workload/simulator-config.ts';
+import { meanSize } from '../src/workload/size.ts';
 import { parseWorkload, type Workload, type WorkloadInput } from '../src/workload/spec.ts';
 import { openStream, shapeOf } from '../src/workload/stream.ts';
 import { checkFaults, checkFlags, checkReadable, checkStart, flagOf } from './produce-checks.ts';
@@ -47,14 +48,14 @@ export async function run(values: Values, context: CommandContext): Promise<Exit
   if (values.dryRun) return dryRun(values, context, workload, source);
 
   const { clock, signal, terminal } = context;
-  if (shapeOf(workload) || workload.keys.intervals || source?.replaySpeed)
-    checkStart(values, clock.epochMicros());
+  const scheduled = Boolean(shapeOf(workload) || workload.keys.intervals || source?.replaySpeed);
+  if (scheduled) checkStart(values, clock.epochMicros());
   const run = values.runId ?? `run-${clock.epochMicros().toString(36)}`;
   const estimate = await estimateOf(workload, source);
   const targets = await context.targets(['eventHubs']);
   const eventHubs = targets.eventHubs;
   if (!eventHubs) throw new PipeError('E_CONFIG', 'no event hub is configured', { hint: 'pass --local' });
-  const plan = planText(workload, estimate, values.file ?? values.replay);
+  const plan = planText(workload, estimate, values);
   terminal.note(
     `Producing to ${eventHubs.eventHub}${targets.local ? ' on the local stack' : ''}: ${plan}, run ${run}. ^C to stop.`,
   );
@@ -121,7 +122,7 @@ export async function run(values: Values, context: CommandContext): Promise<Exit
     });
     view.stop();
     const stage = recorder.summary();
-    terminal.result({ run, ...result, stage }, summaryText(result, stage, values.ledger));
+    terminal.result({ run, ...result, stage }, summaryText(result, stage, values.ledger, scheduled));
     if (result.interrupted) return ExitCode.Interrupted;
     const { oversized = 0, ...failed } = result.failed;
     const unwanted = oversized > (result.injected['oversized'] ?? 0) || Object.keys(failed).length > 0;
@@ -258,7 +259,10 @@ async function estimateOf(workload: Workload, source: RecordSource | undefined):
   if (source) return { ...estimateWorkload(workload), events: workload.events, costUsd: undefined };
   const sample = await sampleEvents(workload, 20);
   const bytes = sample.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0) / Math.max(1, sample.length);
-  return estimateWorkload(workload, workload.size ? undefined : bytes);
+  // A size below that of an event without padding cannot be had.
+  const smallest = Math.min(...sample.map(({ sizeBytes }) => sizeBytes));
+  const reachable = workload.size !== undefined && meanSize(workload.size) >= smallest;
+  return estimateWorkload(workload, reachable ? undefined : bytes);
 }
 
 async function sampleEvents(workload: Workload, count: number, startEpochMs = 0) {
@@ -292,7 +296,7 @@ async function dryRun(
   });
   const events = await previewEvents(stream, PREVIEWED_EVENTS);
   const text = [
-    `Would produce ${planText(workload, estimate, values.file ?? values.replay)}.`,
+    `Would produce ${planText(workload, estimate, values)}.`,
     '',
     ...(rates.length > 0 ? [...curveText(rates, drawnMs), ''] : []),
     costText(estimate),

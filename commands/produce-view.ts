@@ -13,22 +13,41 @@ export const CURVE_COLUMNS = 60;
 const BLOCK = 0x2580;
 const BAR_WIDTH = 30;
 
+/** Flags that change what there is to say of a plan. */
+export interface PlanFlags {
+  readonly file: string | undefined;
+  readonly replay: string | undefined;
+  readonly speed: number | undefined;
+  readonly loop: boolean | undefined;
+  readonly partitionKey: string | undefined;
+  readonly shard: { readonly index: number; readonly count: number } | undefined;
+}
+
 /** `5,000 events/s for 30s, 907 B each, 10,000 keys (zipf 1.1), seed 1`. */
 export function planText(
   workload: Workload,
   estimate: WorkloadEstimate,
-  fromFile: string | undefined,
+  { file, loop, partitionKey, replay, shard, speed = 1 }: PlanFlags,
 ): string {
   const { durationMs, events, eventBytes, peakPerSecond } = estimate;
   const rate =
     peakPerSecond === undefined
-      ? 'as fast as accepted'
+      ? replay === undefined
+        ? 'as fast as accepted'
+        : `at the recorded times${speed === 1 ? '' : `, ${speed} times as fast`}`
       : `${workload.stages || workload.shape ? 'up to ' : ''}${formatCount(peakPerSecond)} events/s`;
   const time = durationMs === undefined ? '' : ` for ${formatDurationMs(durationMs)}`;
-  const total = events === undefined ? ' until stopped' : ` (${formatCount(events)} events)`;
+  const from = file ?? replay;
+  const end = from === undefined || loop ? ' until stopped' : '';
+  const total = events === undefined ? end : ` (${formatCount(events)} events)`;
   const keyCount = workload.keys.names?.length ?? workload.keys.count;
-  const body = fromFile ? `from ${fromFile}` : `about ${formatBytes(eventBytes)} each`;
-  return `${rate}${time}${total}, ${body}, ${formatCount(keyCount)} keys (${formatKeyDistribution(workload.keys.distribution)}), seed ${workload.seed}`;
+  const body = from === undefined ? `about ${formatBytes(eventBytes)} each` : `from ${from}`;
+  const keys =
+    partitionKey === undefined
+      ? `${formatCount(keyCount)} keys (${formatKeyDistribution(workload.keys.distribution)})`
+      : `keys of ${partitionKey}`;
+  const part = shard === undefined ? '' : `, of these part ${shard.index}/${shard.count}`;
+  return `${rate}${time}${total}${part}, ${body}, ${keys}, seed ${workload.seed}`;
 }
 
 /** `needs 6 throughput units; about $0.21 at list price`. */
@@ -97,7 +116,12 @@ export function heartbeatText({ perSecond, snapshot }: ProgressState): string {
 }
 
 /** The result for people: what was sent, how fast, how long it took, and whether to believe it. */
-export function summaryText(result: ProduceResult, stage: StageSummary, ledger: string | undefined): string {
+export function summaryText(
+  result: ProduceResult,
+  stage: StageSummary,
+  ledger: string | undefined,
+  scheduled: boolean,
+): string {
   const { latency, serviceTime } = stage;
   const failures = Object.entries(result.failed).map(([kind, count]) => `${formatCount(count)} ${kind}`);
   const injected = Object.entries(result.injected).map(([kind, count]) => `${formatCount(count)} ${kind}`);
@@ -110,7 +134,7 @@ export function summaryText(result: ProduceResult, stage: StageSummary, ledger: 
   const lines = [
     `sent         ${formatCount(result.sent)} events in ${formatCount(result.batches)} batches, ${formatBytes(result.sizeBytes)}`,
     `rate         ${offered}achieved ${formatCount(result.achievedPerSecond)}/s   ${formatDurationMs(result.durationMs)}`,
-    `latency      ${quantiles(latency)}   from ${result.requestedPerSecond > 0 ? 'the intended time' : 'when the event was made'}`,
+    `latency      ${quantiles(latency)}   from ${scheduled ? 'the intended time' : 'when the event was made'}`,
     `service      ${quantiles(serviceTime)}`,
     `partitions   ${shown.map(([id, count]) => `${id}: ${formatCount(count)}`).join('   ')}${counts.length > 8 ? '   ...' : ''}${hottest}`,
     `problems     ${failures.length > 0 ? failures.join('   ') : '0 errors'}   ${formatCount(result.throttled)} throttled   ${formatCount(result.resent)} sent again   ${formatCount(result.dropped)} dropped   ${formatCount(result.late)} late`,

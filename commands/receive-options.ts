@@ -138,13 +138,13 @@ export const options = {
     description: 'create database and container when they are missing (always done on a local stack)',
     ...storing,
   }),
-  partitionKey: opt.text({
+  partitionKey: opt.partitionKeyPaths({
     flags: '--partition-key <path>',
-    description: 'partition key path of a created container',
+    description: 'partition key path of a created container, several with commas',
     fallback: '/pk',
     ...storing,
   }),
-  throughput: opt.integer({
+  throughput: opt.throughput({
     flags: '--throughput <ru>',
     description: 'throughput of a created container',
     fallback: '10000',
@@ -157,7 +157,7 @@ export const options = {
   }),
   untilIdle: untilIdleOption(ending.group, '1s'),
   ...cosmosOptions,
-  container: opt.text({
+  container: opt.resourceId({
     flags: '--container <id>',
     description: 'Cosmos DB container',
     env: ['COSMOS_CONTAINER'],

@@ -112,7 +112,7 @@ function openSink(
     onKey,
     ...(create && {
       create: {
-        partitionKeyPath: values.partitionKey.split(','),
+        partitionKeyPath: values.partitionKey,
         throughput: values.throughput,
         ...(values.ttl !== undefined && { defaultTtlSeconds: -1 }),
       },

@@ -31,7 +31,7 @@ const options = {
     fallback: '64',
     ...server,
   }),
-  prefix: opt.text({
+  prefix: opt.prefix({
     flags: '--prefix <text>',
     description: 'keys are <prefix><partitionKey>:<id>',
     fallback: 'cp:',

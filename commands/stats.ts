@@ -47,7 +47,7 @@ const options = {
     description: 'write these keys there, for `warm --keys-file`',
     ...hot,
   }),
-  prefix: opt.text({
+  prefix: opt.prefix({
     flags: '--prefix <text>',
     description: 'prefix of the keys written to --hot-file',
     fallback: 'cp:',

@@ -77,7 +77,7 @@ export const options = {
     description: 'shell command for --to exec: NDJSON on stdin, exit code 0 accepts it',
     ...output,
   }),
-  keyPrefix: opt.text({
+  keyPrefix: opt.prefix({
     flags: '--key-prefix <text>',
     description: 'keys of --to redis are <prefix><partition key>:<id>',
     fallback: 'cp:',
@@ -109,7 +109,7 @@ export const options = {
     description: 'share the ranges with every process of this name; positions are kept in leases',
     ...sharing,
   }),
-  leaseContainer: opt.text({
+  leaseContainer: opt.resourceId({
     flags: '--lease-container <id>',
     description: 'container of the leases, in the same database',
     fallback: 'leases',

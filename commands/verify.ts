@@ -52,7 +52,7 @@ const options = {
     ...places,
   }),
   cache: opt.flag({ flags: '--cache', description: 'also look for every item in Redis', ...places }),
-  keyPrefix: opt.text({
+  keyPrefix: opt.prefix({
     flags: '--key-prefix <text>',
     description: 'prefix of the cache keys',
     fallback: 'cp:',

@@ -34,7 +34,7 @@ const options = {
       'items listed in a file, - for stdin: partitionKey,id per line, JSON, or what stats --hot-file wrote',
     ...source,
   }),
-  prefix: opt.text({
+  prefix: opt.prefix({
     flags: '--prefix <text>',
     description: 'keys are <prefix><partitionKey>:<id>',
     fallback: 'cp:',

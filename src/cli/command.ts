@@ -61,6 +61,8 @@ export interface CommandContext {
   readonly cwd: string;
   /** Positional arguments, as declared by `operands`. */
   readonly operands: readonly string[];
+  /** The command line before a `--`, as it was typed. */
+  readonly argv: readonly string[];
   /** What follows `--`. */
   readonly rest: readonly string[];
   /** Program and arguments that start this CLI again as a child process. */

@@ -32,7 +32,7 @@ export function createContext(input: ContextInput): { context: CommandContext; d
     }
     if (target === 'local')
       return resolveTargets(need, withoutAddresses(values(resolved)), readLocalState(given.cwd, given.env));
-    return resolveTargets(need, values(resolved), readLocalState(given.cwd, given.env));
+    return resolveTargets(need, values(resolved), readLocalState(given.cwd, given.env), target);
   };
   const context: CommandContext = {
     ...given,

@@ -1,5 +1,11 @@
 import { parseBytes } from '../util/bytes.ts';
-import { parseDurationMs, parseRatePerSecond } from '../util/duration.ts';
+import {
+  parseDurationMs,
+  parsePositiveDurationMs,
+  parsePositiveRatePerSecond,
+  parseRatePerSecond,
+} from '../util/duration.ts';
+import { parseResourceId } from '../util/resource-id.ts';
 import { Secret } from '../util/secret.ts';
 import type { OptionSpec } from './command.ts';
 
@@ -30,8 +36,32 @@ export function checked(parse: (text: string) => unknown): (text: string) => str
   };
 }
 
+/** `/deviceId`, or up to three paths of a hierarchical key: `/tenant,/deviceId`. Throws a RangeError. */
+function parsePartitionKeyPaths(text: string): readonly string[] {
+  const paths = text.split(',');
+  if (paths.length <= 3 && paths.every((path) => /^(\/[^/\s]+)+$/.test(path))) return paths;
+  throw new RangeError(`expected a path such as /deviceId, or up to 3 as /tenant,/deviceId, got "${text}"`);
+}
+
+/** Throws a RangeError unless `text` is a throughput that Cosmos DB takes for a container, or 0 for none of its own. */
+function parseThroughput(text: string): number {
+  const ru = parseWhole(text, 0, 1_000_000);
+  if (ru === 0 || (ru >= 400 && ru % 100 === 0)) return ru;
+  throw new RangeError(
+    `expected 400 to 1,000,000 RU/s in steps of 100, or 0 for none of its own, got "${text}"`,
+  );
+}
+
 export const opt = {
-  text: kind<string>((value) => value),
+  text: kind<string>((value) => {
+    if (value === '') throw new RangeError('expected at least 1 character, got ""');
+    return value;
+  }),
+  /** What names begin with, which may be nothing. */
+  prefix: kind<string>((value) => value),
+  resourceId: kind<string>(parseResourceId),
+  partitionKeyPaths: kind<readonly string[]>(parsePartitionKeyPaths),
+  throughput: kind<number>(parseThroughput),
   /** Never a flag value: the flag names a file. */
   secret: <const S extends Rest<Secret>>(spec: S): S & OptionSpec<Secret> => ({
     ...spec,
@@ -41,31 +71,23 @@ export const opt = {
   durationMs: kind<number>(parseDurationMs),
   ratePerSecond: kind<number>(parseRatePerSecond),
   bytes: kind<number>(parseBytes),
+  positiveBytes: kind<number>((value) => {
+    const bytes = parseBytes(value);
+    if (bytes === 0) throw new RangeError(`expected more than 0B, got "${value}"`);
+    return bytes;
+  }),
   /** `--yes`: present or not. In a file or the environment: true/false. */
   flag: kind<boolean>((value) => {
     if (value === 'true' || value === '1' || value === '') return true;
     if (value === 'false' || value === '0') return false;
     throw new RangeError(`expected true or false, got "${value}"`);
   }),
-  integer: kind<number>((value) => {
-    const number = Number(value.replaceAll(/[,_]/g, '') || Number.NaN);
-    if (!Number.isSafeInteger(number) || number < 0)
-      throw new RangeError(`expected a whole number, got "${value}"`);
-    return number;
-  }),
+  integer: kind<number>((value) => parseWhole(value, 0)),
   /** A number of things of which there must be one. */
   count: kind<number>((value) => parseWhole(value, 1)),
   threads: kind<number>((value) => parseWhole(value, 1, MAX_THREADS)),
-  positiveDurationMs: kind<number>((value) => {
-    const ms = parseDurationMs(value);
-    if (ms === 0) throw new RangeError(`expected more than 0s, got "${value}"`);
-    return ms;
-  }),
-  positiveRatePerSecond: kind<number>((value) => {
-    const perSecond = parseRatePerSecond(value);
-    if (perSecond === 0) throw new RangeError(`expected more than 0/s, got "${value}"`);
-    return perSecond;
-  }),
+  positiveDurationMs: kind<number>(parsePositiveDurationMs),
+  positiveRatePerSecond: kind<number>(parsePositiveRatePerSecond),
   /** 0 takes a free one. */
   port: kind<number>((value) => {
     const port = Number(value || Number.NaN);
@@ -151,14 +173,14 @@ export const eventHubsOptions = {
 };
 
 export const cosmosOptions = {
-  database: opt.text({
+  database: opt.resourceId({
     flags: '--database <id>',
     description: 'Cosmos DB database',
     env: ['COSMOS_DATABASE'],
     fallback: 'pipeline',
     group: 'Cosmos DB:',
   }),
-  container: opt.text({
+  container: opt.resourceId({
     flags: '--container <id>',
     description: 'Cosmos DB container',
     env: ['COSMOS_CONTAINER'],

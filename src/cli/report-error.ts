@@ -13,6 +13,12 @@ const NETWORK_CODES = new Set([
   'ECONNRESET',
 ]);
 
+const LISTEN_REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'it is taken',
+  EADDRNOTAVAIL: 'no such address on this machine',
+  EACCES: 'permission denied',
+};
+
 const FILE_REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EPERM: 'operation not permitted',
@@ -46,6 +52,14 @@ export function reportError(error: unknown, terminal: Terminal, debug: boolean):
 function asPipeError(error: unknown): PipeError | undefined {
   if (error instanceof PipeError) return error;
   if (error instanceof CommanderError) return asUsageError(error);
+  if (isListenError(error)) {
+    const { address, code, port } = error;
+    const reason = LISTEN_REASONS[code] ?? code;
+    return new PipeError('E_CONFIG', `cannot listen on ${address}${port ? `:${port}` : ''} (${reason})`, {
+      hint: 'pass another port (0 takes a free one), or another address',
+      cause: error,
+    });
+  }
   const code = (error as NodeJS.ErrnoException | undefined)?.code;
   if (typeof code === 'string' && NETWORK_CODES.has(code)) {
     return new PipeError('E_UNREACHABLE', (error as Error).message, {
@@ -71,6 +85,12 @@ function asUsageError({ message }: CommanderError): PipeError {
   return suggestion === undefined
     ? usageError(line)
     : usageError(line, suggestion.replace(/^\(|\)$/g, '').replace(/^Did/, 'did'));
+}
+
+/** An address that this machine does not have, a port that is taken or needs other rights. */
+function isListenError(error: unknown): error is { code: string; address: string; port?: number } {
+  const { address, code, syscall } = (error ?? {}) as Partial<NodeJS.ErrnoException & { address: string }>;
+  return syscall === 'listen' && typeof code === 'string' && typeof address === 'string';
 }
 
 /** What the user's own file system refused; nobody has to report that as a bug. */

@@ -54,7 +54,7 @@ export async function run(manifest: Manifest, options: RunOptions): Promise<numb
   });
   let exitCode: number = ExitCode.Ok;
   const execute = async (stub: Commander, name: string, command: Command): Promise<void> => {
-    exitCode = await runCommand(stub, name, command, options, terminal, rest);
+    exitCode = await runCommand(stub, name, command, { ...options, argv: ours }, terminal, rest);
   };
   try {
     await buildProgram(manifest, options, execute).parseAsync(helpAsFlag(ours), { from: 'user' });

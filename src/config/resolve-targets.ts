@@ -19,19 +19,28 @@ const NAMES: Readonly<Record<ServiceName, { title: string; variable: string }>> 
 
 /**
  * Addresses of the services that a command needs. A service named by `values` (flag, environment or file) is taken from
- * there; else from the local stack; else E_CONFIG names both ways out.
+ * there; else from the local stack, unless a `target` was named, of which the stack is no part; else E_CONFIG names the
+ * ways out.
  */
 export function resolveTargets(
   need: readonly ServiceName[],
   values: ConnectionValues,
   local: LocalState | undefined,
+  target?: string,
 ): Targets {
   const localValues = local === undefined ? undefined : { ...values, ...valuesOf(local) };
   const pick = <T>(service: ServiceName, build: (from: ConnectionValues) => T | undefined): T | undefined => {
     if (!need.includes(service)) return undefined;
-    const found = build(values) ?? (localValues && build(localValues));
+    const found = build(values) ?? (target === undefined && localValues ? build(localValues) : undefined);
     if (found !== undefined) return found;
     const { title, variable } = NAMES[service];
+    if (target !== undefined)
+      throw new PipeError('E_CONFIG', `target "${target}" has no ${title} connection`, {
+        hint:
+          target === 'env'
+            ? `set ${variable}, or leave --target out to use the local stack`
+            : `set ${variable}, or add it under targets.${target} in the pipeline file`,
+      });
     throw new PipeError('E_CONFIG', `no ${title} connection is configured`, {
       hint: `set ${variable}, or run \`cosmos-pipe local\` in another terminal, or pass --local`,
     });

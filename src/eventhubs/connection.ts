@@ -132,6 +132,8 @@ function explainEventHubsError(error: unknown, host: string, eventHub: string): 
     name === 'UnauthorizedError' ||
     name === 'CredentialUnavailableError' ||
     name === 'AuthenticationRequiredError' ||
+    name === 'AuthenticationError' ||
+    name === 'AggregateAuthenticationError' ||
     /unauthori[sz]ed|401|invalid signature/i.test(message)
   ) {
     return new PipeError('E_AUTH', `Event Hubs at ${host} refused the sign-in (${cause})`, {

@@ -14,14 +14,23 @@ export type StartFrom =
 export function parseStartFrom(text: string, nowMs: number): StartFrom {
   if (text === 'earliest' || text === 'latest') return { kind: text };
   if (/^\d+$/.test(text)) return { kind: 'sequence', sequenceNumber: Number(text) };
-  if (text.startsWith('-')) return { kind: 'time', epochMs: nowMs - parseDurationMs(text.slice(1)) };
-  const epochMs = Date.parse(text);
+  const epochMs = timeOf(text, nowMs);
   if (Number.isNaN(epochMs))
     throw usageError(
       `invalid start position "${text}"`,
       'expected earliest, latest, a sequence number, -10m or 2026-11-22T10:00:00Z',
     );
   return { kind: 'time', epochMs };
+}
+
+function timeOf(text: string, nowMs: number): number {
+  // Date.parse() takes almost any words with a number behind them.
+  if (!text.startsWith('-')) return /^\d{4}-/.test(text) ? Date.parse(text) : Number.NaN;
+  try {
+    return nowMs - parseDurationMs(text.slice(1));
+  } catch {
+    return Number.NaN;
+  }
 }
 
 /** What the service says about one partition. */

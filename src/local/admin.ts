@@ -79,11 +79,29 @@ async function answer(options: AdminOptions, request: IncomingMessage): Promise<
       return [200, []];
     case 'POST /split': {
       const body = await readJson(request);
-      await cosmos.split(text(body, 'database'), text(body, 'container'), text(body, 'rangeId'));
-      return [202, {}];
+      const [database, container] = [text(body, 'database'), text(body, 'container')];
+      const split = text(body, 'rangeId');
+      return [
+        202,
+        {
+          container: `${database}/${container}`,
+          split,
+          into: splitRange(cosmos, database, container, split),
+        },
+      ];
     }
     default:
       return [404, { error: `no ${request.method} ${pathname} here` }];
+  }
+}
+
+function splitRange(cosmos: CosmosService, database: string, container: string, rangeId: string) {
+  try {
+    return cosmos.split(database, container, rangeId);
+  } catch (error) {
+    throw new RangeError(`${database}/${container} has no partition key range ${rangeId}, or is not there`, {
+      cause: error,
+    });
   }
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { systemClock } from '../../src/util/clock.ts';
 import { cli } from '../helpers/cli.ts';
+import { REFUSING_PORT } from '../helpers/ports.ts';
 
 it.each([
   ['produce', '--rate', '0/s', 'more than 0/s'],
@@ -32,7 +33,22 @@ it.each([
   ['bench', '--throughput', '0', 'from 1'],
   ['bench', '--repeat', '0', 'from 1'],
   ['bench', '--trial', '0s', 'more than 0s'],
+  ['produce', '--max-lateness', '0s', 'more than 0s'],
+  ['produce', '--event-hub', '', 'at least 1 character'],
   ['ingest', '--workers', '0', 'from 1 to 256'],
+  ['ingest', '--max-buffer', '0', 'more than 0B'],
+  ['ingest', '--checkpoint-events', '0', 'from 1'],
+  ['ingest', '--checkpoint-interval', '0s', 'more than 0s'],
+  ['ingest', '--ttl', '0s', 'more than 0s'],
+  ['ingest', '--health-port', '65536', '0 to 65535'],
+  ['ingest', '--container', 'a/b', 'without / \\ ? #'],
+  ['ingest', '--database', 'a ', 'without a space at the end'],
+  ['ingest', '--throughput', '10', '400 to 1,000,000 RU/s'],
+  ['ingest', '--throughput', '450', 'in steps of 100'],
+  ['ingest', '--partition-key', 'deviceId', 'a path such as /deviceId'],
+  ['ingest', '--partition-key', '/a,/b,/c,/d', 'up to 3'],
+  ['receive', '--partition-key', '/', 'a path such as /deviceId'],
+  ['local', '--data', '', 'at least 1 character'],
   ['simulate', '--rate', '0/s', 'more than 0/s'],
   ['simulate', '--duration', '0s', 'more than 0s'],
   ['plan', '--rate', '0/s', 'more than 0/s'],
@@ -89,4 +105,29 @@ it('waits longer than a timer can', async () => {
   await systemClock.sleep(5);
   ended.abort(new Error('enough'));
   await expect(waiting).rejects.toThrow();
+});
+
+it.each([
+  [['ingest', '--from', '-10'], 'invalid start position "-10"'],
+  [['ingest', '--from', 'apples 5'], 'invalid start position "apples 5"'],
+  [['ingest', '--checkpoints', 'bogus'], 'invalid checkpoint store "bogus"'],
+  [['ingest', '--checkpoints', 'cosmos:a/b'], 'invalid checkpoint store "cosmos:a/b"'],
+  [['ingest', '--dead-letter', 'cosmos:a/b'], 'invalid dead letter "cosmos:a/b"'],
+  [['ingest', '--event-hub', 'h', '--dead-letter', 'hub:h'], 'is the hub that is read'],
+  [['ingest', '--dead-letter', 'cosmos:events'], 'is the container that events are stored in'],
+  [
+    ['local', '--free-ports', '--no-state', '--host', '192.0.2.1'],
+    'cannot listen on 192.0.2.1 (no such address',
+  ],
+  [['local', 'stats', 'extra'], '`local stats` takes nothing more, got "extra"'],
+  [['local', 'env', '--', 'true'], '`local env` asks a running stack'],
+])('refuses %j before anything is reached', async (line, problem) => {
+  const { code, stdout, stderr } = await cli(line, {
+    env: {
+      EVENTHUB_CONNECTION_STRING: `Endpoint=sb://127.0.0.1:${REFUSING_PORT};SharedAccessKeyName=n;SharedAccessKey=k`,
+      COSMOS_ENDPOINT: `http://127.0.0.1:${REFUSING_PORT}`,
+      COSMOS_KEY: 'a2V5',
+    },
+  });
+  expect({ code, stdout, stderr }).toEqual({ code: 2, stdout: '', stderr: expect.stringContaining(problem) });
 });

@@ -39,3 +39,14 @@ it('knows the stack again by its addresses in the environment, and nothing else 
   expect(forwarded).toMatchObject({ local: true, embeddedRedis: false });
   expect(forwarded.adminUrl).toBeUndefined();
 });
+
+it('takes nothing from the stack for a target that was named', () => {
+  expect(() => resolveTargets(['redis'], {}, state, 'staging')).toThrow(
+    'target "staging" has no Redis connection',
+  );
+  expect(
+    resolveTargets(['redis'], { redisUrl: new Secret('redis://contoso:6379') }, state, 'env').local,
+  ).toBe(false);
+  const inside = { redisUrl: new Secret('redis://127.0.0.1:6379') };
+  expect(resolveTargets(['redis'], inside, state, 'env')).toMatchObject({ embeddedRedis: true });
+});

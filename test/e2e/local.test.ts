@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
 import { openCache } from '../../src/cache/connection.ts';
+import { openCosmos } from '../../src/cosmos/client.ts';
+import { provision } from '../../src/cosmos/containers.ts';
 import { findRealRedis } from '../../src/local/redis/real-server.ts';
 import { Secret } from '../../src/util/secret.ts';
 import { CLI_ENTRY, cli, spawnCli } from '../helpers/cli.ts';
@@ -53,6 +55,29 @@ it('injects and clears faults while it runs', async () => {
   expect(JSON.parse((await cli(['local', 'faults', 'clear', '--json'], { cwd: folder })).stdout)).toEqual([]);
   stack.child.kill('SIGTERM');
   await stack.done;
+});
+
+it('splits a partition key range by its id, and names one that is not there', async () => {
+  await startStack();
+  const { COSMOS_ENDPOINT: endpoint = '', COSMOS_KEY: key = '' } = JSON.parse(
+    (await cli(['local', 'env', '--json'], { cwd: folder })).stdout,
+  );
+  const connection = await openCosmos({ endpoint, key: new Secret(key), database: 'd', container: 'c' });
+  await provision(connection, { partitionKeyPath: '/id' }).finally(() => connection.dispose());
+  const split = (...args: string[]) => cli(['local', 'split', ...args], { cwd: folder });
+  expect(JSON.parse((await split('d/c', '0')).stdout)).toEqual({
+    container: 'd/c',
+    split: '0',
+    into: ['1', '2'],
+  });
+  const again = await split('d/c', '0');
+  expect([again.code, again.stderr]).toEqual([
+    2,
+    expect.stringContaining('d/c has no partition key range 0'),
+  ]);
+  const add = await cli(['local', 'faults', 'add', 'redis:latency=1ms', 'x:y'], { cwd: folder });
+  expect(add.code).toBe(2);
+  expect(JSON.parse((await cli(['local', 'faults'], { cwd: folder })).stdout)).toEqual([]);
 });
 
 it('says how to start a stack when none runs here', async () => {

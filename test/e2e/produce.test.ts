@@ -502,6 +502,9 @@ describe('--dry-run', () => {
     [['--clock-skew', '5s'], /--clock-skew skews no key by itself/],
     [['--skewed-keys', '5%'], /--skewed-keys does nothing without a skew/],
     [['--partition', '1', '--round-robin'], /exclude each other/],
+    [['--replay', 'e.ndjson', '--rate', '5/s'], /--replay and --rate both say when/],
+    [['--file', 'e.ndjson', '--size', '1KB'], /--size makes events, --file sends those of a file/],
+    [['--file', 'e.ndjson', '--partition-key', 'd', '--keys', '5'], /takes the keys of the file, --keys/],
   ])('refuses %j with the expected form', async (flags, message) => {
     const result = await cli(['produce', '--dry-run', ...flags], { cwd: folder });
     expect(result.code).toBe(2);

@@ -28,5 +28,5 @@ it('starts an empty partition at its beginning when asked for the latest', () =>
 
 it('shows the accepted forms when it cannot read a position', () => {
   expect(() => parseStartFrom('yesterday', 0)).toThrow('invalid start position "yesterday"');
-  expect(() => parseStartFrom('-soon', 0)).toThrow('invalid duration "soon"');
+  expect(() => parseStartFrom('-soon', 0)).toThrow('invalid start position "-soon"');
 });

@@ -350,7 +350,10 @@ describe('records', () => {
     ['{"d":"a"}', /no time at line 1, at/],
     ['nonsense', /line 1 is not JSON/],
   ])('names the line that is wrong: %s', async (line, message) => {
-    await expect(eventsOf({ rate: 1 }, 1, source('ndjson', line))).rejects.toThrow(message);
+    await expect(eventsOf({ rate: 1 }, 1, source('ndjson', line))).rejects.toMatchObject({
+      code: 'E_CONFIG',
+      message: expect.stringMatching(message),
+    });
   });
 });
 

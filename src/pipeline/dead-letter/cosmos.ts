@@ -3,6 +3,7 @@ import { openCosmos } from '../../cosmos/client.ts';
 import { provision } from '../../cosmos/containers.ts';
 import { createDocumentStore } from '../../cosmos/document-store.ts';
 import { queryItems } from '../../cosmos/items.ts';
+import { PipeError } from '../../util/errors.ts';
 import {
   type DeadLetter,
   type DeadLetterArchive,
@@ -24,17 +25,28 @@ export async function openDeadLetterContainer(
   await provision(connection, { id: container, partitionKeyPath: '/partition', throughput: 400 });
   const documents = createDocumentStore<DeadLetterDocument>(connection, container);
   const scoped = { ...connection, container: connection.database.container(container) };
+  async function* records(): AsyncGenerator<DeadLetterDocument> {
+    for await (const document of queryItems<DeadLetterDocument>(scoped, 'SELECT * FROM c')) {
+      if (typeof document.reason !== 'string' || typeof document.detail !== 'string')
+        throw new PipeError(
+          'E_CONFIG',
+          `${target.database}/${container} holds items that are no dead letters`,
+          {
+            hint: 'name the container of the dead letters: --dead-letter cosmos:<container>',
+          },
+        );
+      yield document;
+    }
+  }
   return {
     name: `container ${target.database}/${container}`,
     async write(record) {
       await documents.create({ ...record, id: deadLetterId(record) });
     },
-    async *records() {
-      yield* queryItems<DeadLetterDocument>(scoped, 'SELECT * FROM c');
-    },
+    records,
     async remove(isDone) {
       let removed = 0;
-      for await (const document of queryItems<DeadLetterDocument>(scoped, 'SELECT * FROM c'))
+      for await (const document of records())
         if (isDone(document) && (await documents.delete(document.id, document.partition))) removed += 1;
       return removed;
     },

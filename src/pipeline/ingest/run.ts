@@ -53,6 +53,10 @@ async function open(options: IngestOptions, openStore: typeof openIngestStore): 
     const state = await reader.read();
     const opened = await openStore(options.cosmos, options.ru, options.create);
     store = opened;
+    if (options.mapping?.ttlSeconds !== undefined && opened.keepsForever)
+      options.onProblem?.(
+        `items will not expire: container ${options.cosmos.container} has no default time to live (set it to -1)`,
+      );
     const checkpoints = scopedTo(
       await openCheckpointStore(options.checkpoints, opened.connection, clock),
       connection.host,

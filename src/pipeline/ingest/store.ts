@@ -30,6 +30,8 @@ export interface WriterHooks extends WriterLimits {
 /** The container that events go to, as `ingest` needs it. */
 export interface IngestStore {
   readonly partitionKeyPaths: readonly string[];
+  /** The container has no time to live, so that Cosmos DB ignores that of an item. */
+  readonly keepsForever: boolean;
   readonly connection: () => Promise<CosmosConnection>;
   readonly read: ReadForUpdate;
   openWriter(hooks: WriterHooks): Promise<BulkWriter>;
@@ -47,6 +49,7 @@ export async function openIngestStore(
     const info = create === undefined ? await readContainer(connection) : await provision(connection, create);
     return {
       partitionKeyPaths: info.partitionKey.paths,
+      keepsForever: info.defaultTtlSeconds === undefined,
       connection: async () => connection,
       read: readThrough(connection),
       openWriter: ({ recorder, ...hooks }) =>

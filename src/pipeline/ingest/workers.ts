@@ -37,6 +37,7 @@ export async function ingestWithWorkers(options: IngestOptions, workers: number)
   const owners = Array.from({ length: workers }, (_, index) => `${options.ownerId}-${index}`);
   const checkpoints = dealtTo(owners, store, options.clock);
   const progress = new Map<string, IngestProgress>();
+  const toldBy = onceOfAll((line) => options.onProblem?.(line));
   const threads: Thread[] = [];
   const stopAll = () => {
     for (const thread of threads) thread.post({ type: 'stop' });
@@ -58,6 +59,7 @@ export async function ingestWithWorkers(options: IngestOptions, workers: number)
         >;
         return target[method]?.(...args);
       },
+      onProblem: toldBy(),
       onProgress: (latest) => {
         progress.set(ownerId, latest);
         options.onProgress?.(mergeProgress([...progress.values()]));
@@ -95,10 +97,11 @@ function startThread(
   hooks: {
     readonly options: IngestOptions;
     readonly answer: (call: RemoteCall) => Promise<unknown>;
+    readonly onProblem: (line: string) => void;
     readonly onProgress: (progress: IngestProgress) => void;
   },
 ): Thread {
-  const { recorder, ru, onProblem } = hooks.options;
+  const { recorder, ru } = hooks.options;
   const worker = new Worker(ENTRY, { workerData: setup });
   let onStarted = () => {};
   const opened = new Promise<void>((resolve) => {
@@ -114,7 +117,7 @@ function startThread(
           onStarted();
           return hooks.onProgress(message.progress);
         case 'problem':
-          return onProblem?.(message.message);
+          return hooks.onProblem(message.message);
         case 'metrics':
           return replayMetrics(message.metrics, recorder, ru);
         case 'result':
@@ -130,6 +133,29 @@ function startThread(
     });
   });
   return { started: Promise.race([opened, result.then(() => {})]), result, post };
+}
+
+/** Different lines that are remembered; beyond that, one may be told once more. */
+const MOST_LINES = 1_000;
+
+/**
+ * What every worker notices by itself, such as a hub that was made anew, is told when the first one tells it. Makes a `tell`
+ * for each worker; what one of them tells again is told again.
+ */
+export function onceOfAll(tell: (line: string) => void): () => (line: string) => void {
+  const told = new Map<string, number>();
+  return () => {
+    const mine = new Map<string, number>();
+    return (line) => {
+      if (mine.size >= MOST_LINES) mine.clear();
+      const times = (mine.get(line) ?? 0) + 1;
+      mine.set(line, times);
+      if (times <= (told.get(line) ?? 0)) return;
+      if (told.size >= MOST_LINES) told.clear();
+      told.set(line, times);
+      tell(line);
+    };
+  };
 }
 
 /** Budgets are of the whole process, so every worker gets its share. */

@@ -228,7 +228,7 @@ describe('ingest', () => {
   it('puts poison aside with its bytes and stores the rest', async () => {
     const path = join(await mkdtemp(join(tmpdir(), 'dead-')), 'dead.ndjson');
     const deadLetter = await openDeadLetterFile(path);
-    const { options, send, items } = pipe({ deadLetter });
+    const { options, send, items, problems } = pipe({ deadLetter, mapping: { ttlSeconds: 3_600 } });
     await send(200, {
       body: (i: number) => {
         if (i === 50) return Buffer.from('{ broken');
@@ -237,6 +237,7 @@ describe('ingest', () => {
       },
     });
     expect(await ingest(options)).toMatchObject({ stored: 197, deadLettered: 3 });
+    expect(problems).toEqual([expect.stringMatching(/^items will not expire: .*no default time to live/)]);
     await deadLetter.close();
     const lines = (await readFile(path, 'utf8'))
       .trim()

@@ -1,0 +1,11 @@
+/**
+ * A name of a Cosmos DB database or container, as the service takes it.
+ *
+ * @throws RangeError that shows the rules
+ */
+export function parseResourceId(text: string): string {
+  if (/^[^/\\?#]{1,255}$/.test(text) && !text.endsWith(' ')) return text;
+  throw new RangeError(
+    `expected 1 to 255 characters without / \\ ? # and without a space at the end, got "${text}"`,
+  );
+}
