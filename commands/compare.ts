@@ -1,4 +1,3 @@
-import { appendFile } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import { defineCommand } from '../src/cli/command.ts';
 import { opt } from '../src/cli/options.ts';
@@ -13,6 +12,7 @@ import {
 } from '../src/report/compare-text.ts';
 import { ExitCode, usageError } from '../src/util/errors.ts';
 import { parseShare } from '../src/util/share.ts';
+import { tellGitHub } from './report-output.ts';
 
 /** `10%`, `0.1`, `150%`: a number alone beyond 1 is refused, because `10` would let ten times as much pass. */
 function parseRegression(text: string): number {
@@ -47,7 +47,8 @@ export const command = defineCommand({
       repeatable: true,
     }),
   },
-  async run(values, { operands, terminal, cwd, env }): Promise<ExitCode> {
+  async run(values, context): Promise<ExitCode> {
+    const { operands, terminal, cwd } = context;
     if (operands.length < 2)
       throw usageError('two reports are needed', 'for example: cosmos-pipe compare main.json pr.json');
     if (values.current < 1 || values.current >= operands.length)
@@ -69,10 +70,8 @@ export const command = defineCommand({
       await writeComparison(comparison, names, resolve(cwd, path));
       terminal.note(`  saved ${path}`);
     }
-    const summary = env['GITHUB_STEP_SUMMARY'];
-    if (summary) await appendFile(summary, `${renderComparisonMarkdown(comparison, names)}\n`);
-    if (env['GITHUB_ACTIONS'] === 'true' && !comparison.ok)
-      terminal.note(`::error title=cosmos-pipe compare::${conclusionOf(comparison)}`);
+    const markdown = renderComparisonMarkdown(comparison, names);
+    await tellGitHub(context, 'compare', markdown, comparison.ok ? [] : [conclusionOf(comparison)]);
     return comparison.ok ? ExitCode.Ok : ExitCode.ThresholdsCrossed;
   },
 });

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { access, appendFile } from 'node:fs/promises';
+import { access, appendFile, open } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { CommandContext } from '../src/cli/command.ts';
 import { opt } from '../src/cli/options.ts';
@@ -30,39 +30,75 @@ export const reportOptions = {
 
 /** Throws PipeError E_CONFIG for a file that could not be written: before a run, and not after an hour of it. */
 export async function checkOutputs(outputs: readonly string[], cwd: string): Promise<void> {
-  for (const path of outputs) {
-    const folder = dirname(resolve(cwd, path));
-    await access(folder, constants.W_OK).catch((error: unknown) => {
+  for (const path of outputs)
+    await checkWritable(resolve(cwd, path)).catch((error: unknown) => {
       throw cannotWrite(path, error);
     });
+}
+
+async function checkWritable(path: string): Promise<void> {
+  try {
+    const there = await open(path, 'r+');
+    await there.close();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await access(dirname(path), constants.W_OK);
   }
 }
 
 /**
- * Prints the report, writes the files, and in GitHub Actions adds it to the step summary with an annotation for each
+ * Writes the files, prints the report, and in GitHub Actions adds it to the step summary with an annotation for each
  * broken promise. Returns the exit code: 4 for anything lost, duplicated, out of order, late or corrupted, else 99 for a
  * crossed threshold.
  */
 export async function publishReport(
   report: RunReport,
   outputs: readonly string[],
-  { cwd, env, terminal }: CommandContext,
+  context: CommandContext,
   render: typeof renderText = renderText,
 ): Promise<ExitCode> {
+  const { cwd, terminal } = context;
   const text = render(report, (style, part) => terminal.paint(style, part, terminal.streams.stdout));
-  // First of all, so that a full disk loses a file and not the result.
-  terminal.result(report, `\n${text}`);
+  const saved: string[] = [];
+  let failure: unknown;
+  // Before the result: a reader that leaves early (`| head`) ends the process. A full disk loses a file and not the result.
   for (const path of outputs) {
-    await writeReport(report, resolve(cwd, path));
-    terminal.note(`  saved ${path}`);
+    await writeReport(report, resolve(cwd, path)).then(
+      () => saved.push(path),
+      (error: unknown) => {
+        failure ??= error;
+      },
+    );
   }
-  const summary = env['GITHUB_STEP_SUMMARY'];
-  if (summary) await appendFile(summary, `${renderMarkdown(report)}\n`);
-  if (env['GITHUB_ACTIONS'] === 'true')
-    for (const message of brokenPromises(report))
-      terminal.error(`::error title=cosmos-pipe ${report.kind}::${message}`);
+  terminal.result(report, `\n${text}`);
+  for (const path of saved) terminal.note(`  saved ${path}`);
+  await tellGitHub(context, report.kind, renderMarkdown(report), brokenPromises(report));
+  if (failure !== undefined) throw failure;
   if (report.verdict?.ok === false) return ExitCode.Verification;
   return report.thresholds.every(({ ok }) => ok) ? ExitCode.Ok : ExitCode.ThresholdsCrossed;
+}
+
+/** In GitHub Actions: adds to the summary of the step, and an annotation for each message; neither is worth a failure. */
+export async function tellGitHub(
+  { env, terminal }: CommandContext,
+  about: string,
+  markdown: string,
+  errors: readonly string[],
+): Promise<void> {
+  const summary = env['GITHUB_STEP_SUMMARY'];
+  if (summary)
+    await appendFile(summary, `${markdown}\n`).catch((error: Error) =>
+      terminal.warn(`cannot add to the step summary (${error.message})`),
+    );
+  // With --json stderr is for lines of JSON.
+  if (env['GITHUB_ACTIONS'] !== 'true' || terminal.json) return;
+  for (const message of errors)
+    terminal.error(`::error title=cosmos-pipe ${about}::${escapeAnnotation(message)}`);
+}
+
+/** What a workflow command would read as its own. */
+function escapeAnnotation(message: string): string {
+  return message.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A');
 }
 
 function brokenPromises(report: RunReport): string[] {

@@ -75,6 +75,30 @@ describe('report', () => {
     );
   });
 
+  it('adds to the step summary of GitHub Actions, and annotates what its log would not decode otherwise', async () => {
+    const summary = join(folder, 'summary.md');
+    const inActions = (...argv: string[]) =>
+      cli(argv, { cwd: folder, env: { GITHUB_ACTIONS: 'true', GITHUB_STEP_SUMMARY: summary } });
+    const crossed = ['-t', 'hottest_range:rate<1%'];
+    const told = await inActions('report', 'good.json', ...crossed, '-o', 'nowhere/a.md', '-o', 'b.md');
+    expect(told.stderr).toContain(
+      '::error title=cosmos-pipe bench::hottest_range:rate<1%25 was 57.1%25\nerror: cannot write',
+    );
+    expect(readFileSync(summary, 'utf8')).toBe(`${readFileSync(join(folder, 'b.md'), 'utf8')}\n`);
+    expect(await inActions('report', 'good.json', ...crossed, '--json')).toMatchObject({
+      code: 99,
+      stderr: '',
+    });
+    const slow = save('slower.json', { endToEnd: sampleStage('feed', { latencyMs: 90 }).latency });
+    const compared = await inActions('compare', 'good.json', slow, '--quiet');
+    expect(compared.stderr).toMatch(/^::error title=cosmos-pipe compare::\d of \d+ figures .* 10.0%25\n$/);
+    const unwritable = await cli(['report', 'good.json'], {
+      cwd: folder,
+      env: { GITHUB_STEP_SUMMARY: folder },
+    });
+    expect(unwritable).toMatchObject({ code: 0, stderr: expect.stringContaining('step summary') });
+  });
+
   it('says which run it shows, and what its repeats found', async () => {
     const { verdict: _verdict, ...rest } = sampleReport();
     const again = { ...rest, run: 'run-2', thresholds: [] };
