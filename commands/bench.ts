@@ -39,7 +39,7 @@ export const command = defineCommand({
   run: bench,
 });
 
-const STOPPING = '  stopping: what was sent is carried through and verified; Ctrl-C again leaves at once';
+const STOPPING = '  stopping: what was sent is carried through and verified (^C again to force)';
 
 async function bench(values: BenchValues, context: CommandContext): Promise<ExitCode> {
   const { terminal, clock, signal } = context;
