@@ -221,7 +221,8 @@ const HOT_KEY_SHARE = 0.01;
 function hottestRows(ru: RuReport, load: RunReport['load']): string[][] {
   const range = hottestRange(ru);
   const key = load?.hottestKey;
-  const keyShare = key === undefined || load === undefined ? 0 : key.events / load.sent;
+  // Of a load that nobody took there are keys and no events.
+  const keyShare = key === undefined || !load?.sent ? 0 : key.events / load.sent;
   return [
     ...(range === undefined
       ? []

@@ -59,6 +59,14 @@ it('says first that a report is not to be trusted', () => {
   expect(text).not.toContain('kept up:');
 });
 
+it('shows no share of nothing', () => {
+  const { load } = sampleReport();
+  if (load === undefined) throw new Error('the sample has a load');
+  const text = renderText(sampleReport({ load: { ...load, sent: 0 } }));
+  expect(text).toContain('throttled (429)  0');
+  expect(text).not.toMatch(/Infinity|NaN|hottest key/);
+});
+
 it('renders Markdown', () => {
   expect(renderMarkdown(sampleReport())).toMatchInlineSnapshot(`
     "## cosmos-pipe bench: 10,000 events at 1,000 events/s
