@@ -17,6 +17,8 @@ const TELEMETRY_TERMS = '30';
 const TELEMETRY_BYTES = '906';
 /** An assumption that leaves room: how fast a consumer is depends on its machine, see `npm run bench -- ingest`. */
 const CONSUMER_RATE = '10000/s';
+/** The same assumption for large events, whose bytes are the work. */
+const CONSUMER_BYTES = 20e6;
 
 /** Options that `plan` and `simulate` share: what is to be carried, and what the figures rest on. */
 export const capacityOptions = {
@@ -56,7 +58,7 @@ export const capacityOptions = {
     fallback: '1',
     ...pipeline,
   }),
-  consumerGroups: opt.integer({
+  consumerGroups: opt.count({
     flags: '--consumer-groups <n>',
     description: 'consumer groups of the hub, each of which reads every event',
     fallback: '1',
@@ -64,10 +66,10 @@ export const capacityOptions = {
   }),
   consumerRate: opt.positiveRatePerSecond({
     flags: '--consumer-rate <n/unit>',
-    description: `events that one ingest process can carry (default: ${CONSUMER_RATE})`,
+    description: `events that one ingest process can carry (default: ${CONSUMER_RATE}, or 20 MB/s when that is less)`,
     ...pipeline,
   }),
-  retention: opt.durationMs({
+  retention: opt.positiveDurationMs({
     flags: '--retention <duration>',
     description: 'how long an item is kept in Cosmos DB',
     fallback: '7d',
@@ -115,7 +117,10 @@ export async function targetOf(
     consumerGroups: values.consumerGroups,
     regions: values.regions,
     capture: values.capture === true,
-    consumerPerSecond: values.consumerRate ?? saturated ?? Number.parseInt(CONSUMER_RATE, 10),
+    consumerPerSecond:
+      values.consumerRate ??
+      saturated ??
+      Math.min(Number.parseInt(CONSUMER_RATE, 10), CONSUMER_BYTES / Math.max(1, values.size)),
     ...(measured && { measured }),
   };
 }

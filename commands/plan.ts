@@ -1,10 +1,12 @@
 import { plan } from '../src/capacity/plan.ts';
+import { DAY_MS } from '../src/capacity/target.ts';
+import { amount, counted } from '../src/capacity/text.ts';
 import { defineCommand } from '../src/cli/command.ts';
 import { opt } from '../src/cli/options.ts';
 import { formatCount } from '../src/report/format.ts';
 import { renderPlan } from '../src/report/plan-text.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
-import { ExitCode } from '../src/util/errors.ts';
+import { ExitCode, usageError } from '../src/util/errors.ts';
 import { formatKeyDistribution } from '../src/workload/keys.ts';
 import { capacityOptions, pricesTemplate, targetOf } from './capacity-options.ts';
 import { sheetOf } from './prices-option.ts';
@@ -31,14 +33,14 @@ export const command = defineCommand({
       fallback: '1000/s',
       ...load,
     }),
-    peak: opt.ratePerSecond({
+    peak: opt.positiveRatePerSecond({
       flags: '--peak <n/unit>',
       description: 'rate of a daily peak',
       ...load,
     }),
-    peakDuration: opt.durationMs({
+    peakDuration: opt.positiveDurationMs({
       flags: '--peak-duration <duration>',
-      description: 'how long the peak lasts',
+      description: 'how long the peak lasts, a day at most',
       fallback: '1h',
       ...load,
     }),
@@ -66,6 +68,7 @@ export const command = defineCommand({
       terminal.result(sheet, pricesTemplate(sheet));
       return ExitCode.Ok;
     }
+    checkPeak(values);
     const target = await targetOf(
       values,
       {
@@ -80,9 +83,9 @@ export const command = defineCommand({
     const peak =
       target.peak === undefined
         ? ''
-        : `, ${formatCount(target.peak.ratePerSecond)}/s for ${formatDurationMs(target.peak.durationMs)} a day`;
+        : `, ${amount(target.peak.ratePerSecond)}/s for ${formatDurationMs(target.peak.durationMs)} a day`;
     terminal.note(
-      `    load  ${formatCount(target.ratePerSecond)} events/s${peak}; ${formatCount(target.bodyBytes)} B each; ${formatCount(target.keys)} keys, ${formatKeyDistribution(target.distribution)}\n`,
+      `    load  ${amount(target.ratePerSecond)} events/s${peak}; ${formatCount(target.bodyBytes)} B each; ${counted(target.keys, 'key')}, ${formatKeyDistribution(target.distribution)}\n`,
     );
     const result = plan(target, sheet);
     terminal.result(
@@ -96,3 +99,25 @@ export const command = defineCommand({
     return result.choice === undefined ? ExitCode.ThresholdsCrossed : ExitCode.Ok;
   },
 });
+
+function checkPeak({
+  rate,
+  peak,
+  peakDuration,
+}: {
+  readonly rate: number;
+  readonly peak?: number | undefined;
+  readonly peakDuration: number;
+}): void {
+  if (peak === undefined) return;
+  if (peak < rate)
+    throw usageError(
+      `--peak: ${amount(peak)}/s is below the --rate of ${amount(rate)}/s`,
+      'pass the base of a day as --rate, and what it rises to as --peak',
+    );
+  if (peakDuration > DAY_MS)
+    throw usageError(
+      `--peak-duration: a daily peak lasts a day at most, got ${formatDurationMs(peakDuration)}`,
+      'pass what always arrives as --rate',
+    );
+}

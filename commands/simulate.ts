@@ -1,6 +1,6 @@
 import { buildModel, type Provision } from '../src/capacity/build-model.ts';
 import { type Cost, costOf } from '../src/capacity/cost.ts';
-import type { Sheet } from '../src/capacity/sheet.ts';
+import { figure, type Sheet } from '../src/capacity/sheet.ts';
 import { type Simulation, simulate } from '../src/capacity/simulate.ts';
 import { OUTAGE_PARTS, type Outage } from '../src/capacity/simulation-model.ts';
 import {
@@ -13,7 +13,7 @@ import {
 } from '../src/capacity/sizing.ts';
 import { billedByAutoscale } from '../src/capacity/store-options.ts';
 import { type PipelineTarget, wireBytes } from '../src/capacity/target.ts';
-import { counted } from '../src/capacity/text.ts';
+import { amount, counted } from '../src/capacity/text.ts';
 import { defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { opt } from '../src/cli/options.ts';
 import { formatCount } from '../src/report/format.ts';
@@ -43,7 +43,9 @@ function parseOutage(text: string): NamedOutage {
     throw new RangeError(
       `invalid outage "${text}", expected <part>@<start>+<duration>, for example ingest@10h+10m; the parts are ${OUTAGE_PARTS.join(', ')}`,
     );
-  return { text, part, startMs: parseDurationMs(start), durationMs: parseDurationMs(duration) };
+  const durationMs = parseDurationMs(duration);
+  if (durationMs === 0) throw new RangeError(`invalid outage "${text}", expected one of more than 0s`);
+  return { text, part, startMs: parseDurationMs(start), durationMs };
 }
 
 const options = {
@@ -112,7 +114,7 @@ const options = {
   }),
   feed: opt.flag({ flags: '--no-feed', description: 'end at the container', ...pipeline }),
   cache: opt.flag({ flags: '--no-cache', description: 'end at the change feed', ...pipeline }),
-  hubRetention: opt.durationMs({
+  hubRetention: opt.positiveDurationMs({
     flags: '--hub-retention <duration>',
     description: 'how long the hub keeps an event',
     fallback: '1d',
@@ -150,11 +152,20 @@ export const command = defineCommand({
     const { terminal, clock, cwd, env, version } = context;
     await checkOutputs(values.output, cwd);
     const sheet = await sheetOf(values.prices, cwd);
+    checkFlags(values, sheet);
     const outages = values.outage.map(({ text: spec }) => spec);
-    const { shape, peakPerSecond, text } = scheduleOf(values);
-    const target = await targetOf(values, { ratePerSecond: peakPerSecond, maxLagMs: 0 }, cwd);
-    const provision = provisionOf(values, target, sheet);
+    const { shape, meanPerSecond, peakPerSecond, text } = scheduleOf(values);
+    const given = await targetOf(values, { ratePerSecond: meanPerSecond, maxLagMs: 0 }, cwd);
+    const target = values.feed === false ? { ...given, feedReaders: 0 } : given;
+    if (wireBytes(target, sheet) > figure(sheet, 'hubMaxEventBytes'))
+      throw usageError(
+        `--size: an event of ${amount(wireBytes(target, sheet))} B is larger than the ${amount(figure(sheet, 'hubMaxEventBytes'))} B that Event Hubs takes`,
+        'put what is large into a storage account and send where it is',
+      );
+    const { provision, enough } = provisionOf(values, target, peakPerSecond, sheet);
     terminal.note(header(target, provision, text, outages));
+    if (!enough)
+      terminal.warn('no throughput is enough for the busiest key or partition: `cosmos-pipe plan` says why');
     const schedule = { shape, durationMs: values.duration };
     const model = { ...buildModel(target, provision, schedule, sheet), outages: values.outage };
     const simulation = simulate(model, clock.epochMicros());
@@ -172,7 +183,7 @@ export const command = defineCommand({
         ...(outages.length > 0 && { outages }),
       },
       thresholds: values.threshold,
-      cost: costOfRun(values, target, provision, simulation, sheet),
+      cost: costOfRun(values, target, peakPerSecond, provision, simulation, sheet),
       hubRetentionMs: values.hubRetention,
     });
     terminal.note(`  ${drainSentence(simulation)}`);
@@ -180,8 +191,27 @@ export const command = defineCommand({
   },
 });
 
+/** What is wrong with flags together, or against a limit. Throws PipeError E_USAGE. */
+function checkFlags({ shape, stages: ramps, outage, duration, partitions = 1 }: Values, sheet: Sheet): void {
+  if (shape !== undefined && ramps !== undefined)
+    throw usageError(
+      '--shape and --stages are two courses of one load',
+      'join them in one --shape with " + ", for example "stages(30s:1000/s) + constant(1000/s)"',
+    );
+  const most = figure(sheet, 'hubDedicatedMaxPartitions');
+  if (partitions > most)
+    throw usageError(`--partitions: a hub has ${amount(most)} at most, got "${partitions}"`);
+  const late = outage.find(({ startMs }) => startMs >= duration);
+  if (late !== undefined)
+    throw usageError(
+      `--outage: ${late.text} begins after the load of ${formatDurationMs(duration)}`,
+      'let it begin earlier, or pass a longer --duration',
+    );
+}
+
 interface NamedSchedule {
   readonly shape: Shape;
+  readonly meanPerSecond: number;
   readonly peakPerSecond: number;
   readonly text: string;
 }
@@ -189,38 +219,52 @@ interface NamedSchedule {
 function scheduleOf({ rate, stages: ramps, shape: given, duration }: Values): NamedSchedule {
   const shape = given ?? (ramps === undefined ? constant(rate) : stages(ramps));
   let peakPerSecond = 0;
-  for (const { fromPerSecond, toPerSecond } of limitTo(shape, duration)())
+  let events = 0;
+  for (const { durationMs, fromPerSecond, toPerSecond } of limitTo(shape, duration)()) {
     peakPerSecond = Math.max(peakPerSecond, fromPerSecond, toPerSecond);
-  if (peakPerSecond === 0)
-    throw usageError('no event arrives within --duration', 'give --shape or --stages a rate above 0/s');
+    events += ((fromPerSecond + toPerSecond) / 2) * (durationMs / 1000);
+  }
+  if (events < 0.5)
+    throw usageError(
+      `no event arrives within --duration (${formatDurationMs(duration)})`,
+      'pass a longer --duration, or a higher rate',
+    );
   const varies = given !== undefined || ramps !== undefined;
   return {
     shape,
+    meanPerSecond: (events * 1000) / duration,
     peakPerSecond,
-    text: `${varies ? 'up to ' : ''}${formatCount(peakPerSecond)} events/s for ${formatDurationMs(duration)}`,
+    text: `${varies ? 'up to ' : ''}${amount(peakPerSecond)} events/s for ${formatDurationMs(duration)}`,
   };
 }
 
 /** What the flags say, and enough of everything else for the highest rate. */
-function provisionOf(values: Values, target: PipelineTarget, sheet: Sheet): Provision {
-  const rate = target.ratePerSecond;
+function provisionOf(
+  values: Values,
+  target: PipelineTarget,
+  rate: number,
+  sheet: Sheet,
+): { readonly provision: Provision; readonly enough: boolean } {
   const hub = sizeHub(target, rate, sheet);
   const mode = values.autoscale === true ? 'autoscale' : 'provisioned';
-  const enough = values.throughput === undefined ? sizeStore(target, rate, mode, sheet) : undefined;
-  const ruPerSecond = values.throughput ?? enough?.ruPerSecond ?? 0;
+  const size = values.throughput === undefined ? sizeStore(target, rate, mode, sheet) : undefined;
+  const ruPerSecond = values.throughput ?? size?.ruPerSecond ?? 0;
   return {
-    throughputUnits: values.throughputUnits ?? hub.throughputUnits,
-    hubPartitions: values.partitions ?? hub.partitions,
-    consumers: values.consumers ?? consumersFor(target, rate),
-    ruPerSecond,
-    physicalPartitions:
-      values.physicalPartitions ??
-      enough?.physicalPartitions ??
-      physicalPartitionsFor(ruPerSecond, mode, sheet),
-    ...(values.feedRate !== undefined && { feedPerSecond: values.feedRate }),
-    ...(values.cacheRate !== undefined && { cachePerSecond: values.cacheRate }),
-    withFeed: values.feed !== false,
-    withCache: values.cache !== false,
+    enough: size?.possible ?? true,
+    provision: {
+      throughputUnits: values.throughputUnits ?? hub.throughputUnits,
+      hubPartitions: values.partitions ?? hub.partitions,
+      consumers: values.consumers ?? consumersFor(target, rate),
+      ruPerSecond,
+      physicalPartitions:
+        values.physicalPartitions ??
+        size?.physicalPartitions ??
+        physicalPartitionsFor(ruPerSecond, mode, sheet),
+      ...(values.feedRate !== undefined && { feedPerSecond: values.feedRate }),
+      ...(values.cacheRate !== undefined && { cachePerSecond: values.cacheRate }),
+      withFeed: target.feedReaders > 0,
+      withCache: values.cache !== false,
+    },
   };
 }
 
@@ -228,6 +272,7 @@ function provisionOf(values: Values, target: PipelineTarget, sheet: Sheet): Prov
 function costOfRun(
   values: Values,
   target: PipelineTarget,
+  rate: number,
   provision: Provision,
   { events, durationMs, hourPeaksRu }: Simulation,
   sheet: Sheet,
@@ -235,7 +280,7 @@ function costOfRun(
   const { throughputUnits = 1, ruPerSecond, physicalPartitions } = provision;
   const { capture = false, regions } = target;
   const eventsPerHour = (events * 3_600_000) / durationMs;
-  const [enough] = sizeHub(target, target.ratePerSecond, sheet).purchases;
+  const [enough] = sizeHub(target, rate, sheet).purchases;
   const standard = { tier: 'standard', throughputUnits, ...(capture && { capture }) } as const;
   const load = mapOf(target, 1, physicalPartitions);
   return costOf(
@@ -256,7 +301,7 @@ function costOfRun(
           : { mode: 'provisioned', ruPerSecond },
       eventsPerHour,
       eventBytes: wireBytes(target, sheet),
-      storedGb: storedGigabytes({ ...target, ratePerSecond: eventsPerHour / 3_600 }, sheet),
+      storedGb: storedGigabytes(target, sheet),
       ...(regions !== undefined && regions > 1 && { regions }),
     },
     sheet,
@@ -271,7 +316,7 @@ function header(
   outages: readonly string[],
 ): string {
   return [
-    `       load  ${text}, ${formatCount(target.keys)} keys, ${formatKeyDistribution(target.distribution)}, ${formatCount(target.bodyBytes)} B each`,
+    `       load  ${text}, ${counted(target.keys, 'key')}, ${formatKeyDistribution(target.distribution)}, ${formatCount(target.bodyBytes)} B each`,
     ` event hubs  ${counted(provision.throughputUnits ?? 0, 'throughput unit')}, ${counted(provision.hubPartitions, 'partition')}`,
     `     ingest  ${counted(provision.consumers, 'consumer')} of ${formatCount(target.consumerPerSecond)} events/s`,
     `  cosmos db  ${formatCount(provision.ruPerSecond)} RU/s in ${counted(provision.physicalPartitions, 'physical partition')}`,

@@ -48,8 +48,9 @@ export function mapLoad(input: LoadMapInput): LoadMap {
   const weights = keyWeights(input.distribution, keys);
   const hashed = Math.min(keys, MAX_HASHED_KEYS);
   const names = numberedKeys(hashed);
+  const positions = storePositions(hashed);
   const bounds = partitionKeyRangesFor(physicalPartitions, 2).map(({ minInclusive }) => minInclusive);
-  const hubOf = new Uint16Array(hashed);
+  const hubOf = new Uint32Array(hashed);
   const storeOf = new Uint32Array(hashed);
   const hubLoad = new Float64Array(hubPartitions).fill(weights.tail / hubPartitions);
   const storeLoad = new Float64Array(physicalPartitions).fill(weights.tail / physicalPartitions);
@@ -57,7 +58,7 @@ export function mapLoad(input: LoadMapInput): LoadMap {
     const name = names.name(key);
     const weight = weights.of(key);
     const hub = partitionForKey(name, hubPartitions);
-    const store = findRange(bounds, effectivePartitionKey([name], { version: 2, kind: 'Hash' }));
+    const store = findRange(bounds, positions[key] as string);
     hubOf[key] = hub;
     storeOf[key] = store;
     (hubLoad[hub] as number) += weight;
@@ -85,6 +86,16 @@ export function mapLoad(input: LoadMapInput): LoadMap {
   };
 }
 
+/** Effective partition keys of the first numbered keys: they are the same in every map, and a plan makes dozens. */
+const POSITIONS: string[] = [];
+
+function storePositions(count: number): readonly string[] {
+  const missing = numberedKeys(Math.max(0, count - POSITIONS.length), undefined, POSITIONS.length);
+  for (let key = 0; POSITIONS.length < count; key += 1)
+    POSITIONS.push(effectivePartitionKey([missing.name(key)], { version: 2, kind: 'Hash' }));
+  return POSITIONS;
+}
+
 interface KeyWeights {
   /** Part of all events that have this key; key 0 has the most. */
   of(key: number): number;
@@ -107,8 +118,7 @@ function keyWeights(distribution: KeyDistribution, keys: number): KeyWeights {
     }
     case 'zipf': {
       const { exponent } = distribution;
-      let total = 0;
-      for (let key = 1; key <= keys; key += 1) total += key ** -exponent;
+      const total = zipfTotal(exponent, keys);
       const of = (key: number): number => (key + 1) ** -exponent / total;
       return { of, tail: tailOf(of) };
     }
@@ -120,6 +130,17 @@ function keyWeights(distribution: KeyDistribution, keys: number): KeyWeights {
       return { of, tail: tailOf(of) };
     }
   }
+}
+
+/** The weights of all keys: those that are hashed one by one, the others as the area under their curve. */
+function zipfTotal(exponent: number, keys: number): number {
+  const single = Math.min(keys, MAX_HASHED_KEYS);
+  let total = 0;
+  for (let key = 1; key <= single; key += 1) total += key ** -exponent;
+  const [from, to] = [single + 0.5, keys + 0.5];
+  const area =
+    exponent === 1 ? Math.log(to / from) : (to ** (1 - exponent) - from ** (1 - exponent)) / (1 - exponent);
+  return total + area;
 }
 
 /** The busiest lanes alone, the others with those that carry about as much. */

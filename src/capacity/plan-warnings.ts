@@ -2,7 +2,7 @@ import { type FigureName, figure, type Sheet } from './sheet.ts';
 import { ASSUMED_LATENCY } from './simulation-model.ts';
 import type { HubSize, StoreSize } from './sizing.ts';
 import { type PipelineTarget, peakRate, ruPerEvent, wireBytes } from './target.ts';
-import { amount, counted, gigabytes, percent } from './text.ts';
+import { amount, counted, gigabytes, percent, timespan } from './text.ts';
 
 /** The key that carries the most. */
 export interface HottestKey {
@@ -52,7 +52,7 @@ function keyWarnings(target: PipelineTarget, hub: HubSize, store: StoreSize, she
     );
   else if (!store.possible)
     found.push(
-      `the busiest physical partition needs more than ${amount(most)} RU/s whatever is bought: use more keys, or a more even one`,
+      `keys that share a physical partition need more than its ${amount(most)} RU/s, even in many times as many partitions: use more keys, or a more even one`,
     );
   else if (key.ruPerSecond > each / 2)
     found.push(`${keyShare}, ${amount(key.ruPerSecond)} RU/s of the ${amount(each)} of its partition`);
@@ -65,20 +65,24 @@ function keyWarnings(target: PipelineTarget, hub: HubSize, store: StoreSize, she
       `the hottest key needs ${amount(units)} throughput units for itself, and a partition of Event Hubs Standard takes one: use a finer key, or send without one`,
     );
   const keyGb = key.share * store.storedGb;
-  if (keyGb > of('storeLogicalPartitionGb'))
+  const mostGb = of('storeLogicalPartitionGb');
+  if (!store.keyFits)
     found.push(
-      `the hottest key will hold ${gigabytes(keyGb)}, a logical partition takes ${amount(of('storeLogicalPartitionGb'))} GB: shorten the retention or use a hierarchical key`,
+      `the hottest key will hold ${gigabytes(keyGb)}, a logical partition takes ${amount(mostGb)} GB and is full after ${timespan((target.retentionMs * mostGb) / keyGb)}: shorten the retention or use a hierarchical key`,
     );
   return found;
 }
 
-function storeWarnings({ ruPerSecond, storedGb }: StoreSize, sheet: Sheet): string[] {
+/** From here on it is worth saying what the headroom for keys that share a partition comes from. */
+const MUCH_SKEW = 1.5;
+
+function storeWarnings({ ruPerSecond, ruWithoutSkew, skew, storedGb }: StoreSize, sheet: Sheet): string[] {
   const of = (name: FigureName): number => figure(sheet, name);
   const found: string[] = [];
   const byStorage = Math.ceil(storedGb / of('storePartitionGb'));
-  if (byStorage > Math.ceil(ruPerSecond / of('storePartitionRu')) * 2)
+  if (byStorage > Math.ceil(ruWithoutSkew / of('storePartitionRu')) && skew >= MUCH_SKEW)
     found.push(
-      `storage, not throughput, makes ${amount(byStorage)} partitions of ${amount(ruPerSecond / byStorage)} RU/s each: a key hotter than that throttles; a shorter retention helps more than more RU/s`,
+      `storage, not throughput, makes ${amount(byStorage)} partitions of ${amount(ruPerSecond / byStorage)} RU/s each: the busiest carries ${amount(skew)} times its share, and all have to have as much; a shorter retention helps more than more RU/s`,
     );
   if (ruPerSecond > of('storeMaxRu'))
     found.push(
@@ -90,9 +94,10 @@ function storeWarnings({ ruPerSecond, storedGb }: StoreSize, sheet: Sheet): stri
 function hubWarnings(target: PipelineTarget, { purchases }: HubSize, sheet: Sheet): string[] {
   const of = (name: FigureName): number => figure(sheet, name);
   const found: string[] = [];
+  const tiers = purchases.map(({ tier }) => (tier === 'premium' ? 'Premium' : 'Dedicated'));
   if (purchases.length > 0 && !purchases.some(({ tier }) => tier === 'standard'))
     found.push(
-      `Event Hubs Standard ends at ${counted(of('hubStandardMaxUnits'), 'throughput unit')} and ${counted(of('hubStandardMaxPartitions'), 'partition')}: use Premium or Dedicated`,
+      `Event Hubs Standard ends at ${counted(of('hubStandardMaxUnits'), 'throughput unit')} and ${counted(of('hubStandardMaxPartitions'), 'partition')}${tiers.includes('Premium') ? '' : `, Premium at ${amount(of('hubPremiumMaxUnits'))} processing units and ${counted(of('hubPremiumMaxPartitions'), 'partition')}`}: use ${tiers.join(' or ')}`,
     );
   if (wireBytes(target, sheet) > of('hubMaxEventBytes'))
     found.push(`an event is larger than the ${amount(of('hubMaxEventBytes'))} B that Event Hubs takes`);

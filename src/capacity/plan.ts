@@ -9,6 +9,9 @@ import {
   type StoreSize,
   sizeHub,
   sizeStore,
+  TIERS_BY_BYTES,
+  unitsByBytes,
+  unitsWhy,
 } from './sizing.ts';
 import { type StoreOption, storeOptions } from './store-options.ts';
 import {
@@ -21,7 +24,7 @@ import {
   ruPerWrite,
   wireBytes,
 } from './target.ts';
-import { amount, counted, gigabytes, percent } from './text.ts';
+import { amount, charge, counted, gigabytes, percent, timespan } from './text.ts';
 
 /** One number of a plan. */
 export interface PlannedFigure {
@@ -49,6 +52,8 @@ export interface Needs {
   /** What the busiest physical partition carries against a fair share: 1 is even. */
   readonly skew: number;
   readonly physicalPartitions: number;
+  /** Whether the busiest partition and the largest key fit into what can be bought. */
+  readonly possible: boolean;
   readonly storedGb: number;
   readonly hottestKey: HottestKey;
 }
@@ -82,7 +87,7 @@ export function plan(target: PipelineTarget, sheet: Sheet): Plan {
   return {
     target,
     needs: needsOf(target, hub, store, sheet),
-    figures: figures(target, hub, store, sheet),
+    figures: figures(target, hub, store, choice?.hub, sheet),
     options,
     currency: sheet.currency,
     ...(choice && { choice }),
@@ -105,12 +110,19 @@ function needsOf(target: PipelineTarget, hub: HubSize, store: StoreSize, sheet: 
     ruPerSecond: store.ruPerSecond,
     skew: store.skew,
     physicalPartitions: store.physicalPartitions,
+    possible: store.possible && store.keyFits,
     storedGb: store.storedGb,
     hottestKey: hottestKeyOf(target, store, sheet),
   };
 }
 
-function figures(target: PipelineTarget, hub: HubSize, store: StoreSize, sheet: Sheet): PlannedFigure[] {
+function figures(
+  target: PipelineTarget,
+  hub: HubSize,
+  store: StoreSize,
+  bought: HubPurchase | undefined,
+  sheet: Sheet,
+): PlannedFigure[] {
   const rate = peakRate(target);
   const write = ruPerWrite(target, sheet);
   const change = ruPerChange(target, sheet);
@@ -127,7 +139,7 @@ function figures(target: PipelineTarget, hub: HubSize, store: StoreSize, sheet: 
     {
       section: 'event hubs',
       name: 'ingress',
-      value: `${amount(rate)} events/s, ${amount((rate * bytes) / 1e6)} MB/s`,
+      value: `${amount(rate)} events/s, ${gigabytes((rate * bytes) / 1e9)}/s`,
       why: `${amount(bytes)} B on the wire each`,
       sources: sources('hubOverheadBytes'),
     },
@@ -143,6 +155,7 @@ function figures(target: PipelineTarget, hub: HubSize, store: StoreSize, sheet: 
         'hubUnitEgressBytes',
       ),
     },
+    ...unitsFigure(target, bought, sources, sheet),
     {
       section: 'event hubs',
       name: 'partitions',
@@ -155,7 +168,7 @@ function figures(target: PipelineTarget, hub: HubSize, store: StoreSize, sheet: 
       name: 'consumers',
       value: amount(consumersFor(target, rate)),
       why: `${amount(target.consumerPerSecond)} events/s each`,
-      sources: ['--consumer-rate, or the rate of a saturated run given with --from'],
+      sources: ['--consumer-rate, else the rate of a saturated run given with --from, else an assumption'],
     },
     {
       section: 'ingest',
@@ -171,29 +184,36 @@ function figures(target: PipelineTarget, hub: HubSize, store: StoreSize, sheet: 
     {
       section: 'cosmos db',
       name: 'a write',
-      value: `${amount(write.value)} RU`,
+      value: `${charge(write.value)} RU`,
       why: write.why,
-      sources: sources('ruPerIndexedTerm', 'envelopeBytes'),
+      sources:
+        target.measured?.ruPerWrite === undefined
+          ? sources('ruPerIndexedTerm', 'envelopeBytes')
+          : ['request units of its writes, by their number'],
     },
     {
       section: 'cosmos db',
       name: 'request units',
       value: `${amount(store.ruWithoutSkew)} RU/s`,
-      why: `${amount(rate)}/s x ${amount(write.value)} RU, ${counted(target.feedReaders, 'feed reader')} x ${amount(change.value)} RU, ${amount(target.readsPerSecond)} reads/s`,
-      sources: ['the feed charges what point reads of the items would'],
+      why: `${amount(rate)}/s x ${charge(write.value)} RU, ${counted(target.feedReaders, 'feed reader')} x ${charge(change.value)} RU, ${amount(target.readsPerSecond)} reads/s`,
+      sources: [
+        target.measured?.ruPerChange === undefined
+          ? 'the feed charges what point reads of the items would'
+          : `request units of the feed by its changes, in ${target.measured.origin}`,
+      ],
     },
     {
       section: 'cosmos db',
       name: 'with skew headroom',
       value: store.possible ? `${amount(store.ruPerSecond)} RU/s` : 'not enough at any price',
-      why: `the busiest partition carries ${amount(store.skew)} times its share of ${amount(target.keys)} keys`,
+      why: headroomWhy(target, store, sheet),
       sources: sources('storePartitionRu', 'storeRuStep', 'storeMinRuPerGb'),
     },
     {
       section: 'cosmos db',
       name: 'storage',
       value: gigabytes(store.storedGb),
-      why: `${amount(Math.round(meanRate(target)))} items/s x ${amount(item.value)} B and ${percent(figure(sheet, 'indexOverheadShare'))} index, for ${amount(target.retentionMs / DAY_MS)} days`,
+      why: `${amount(meanRate(target))} items/s x ${amount(item.value)} B and ${percent(figure(sheet, 'indexOverheadShare'))} index, for ${timespan(target.retentionMs)}`,
       sources: sources('indexOverheadShare'),
     },
     {
@@ -204,6 +224,42 @@ function figures(target: PipelineTarget, hub: HubSize, store: StoreSize, sheet: 
       sources: sources('storePartitionGb', 'storeInitialPartitionRu', 'storePartitionRu'),
     },
   ];
+}
+
+/** The units of a tier that is not sold by throughput units. */
+function unitsFigure(
+  target: PipelineTarget,
+  bought: HubPurchase | undefined,
+  sources: (...names: FigureName[]) => string[],
+  sheet: Sheet,
+): PlannedFigure[] {
+  if (bought === undefined || bought.tier === 'standard') return [];
+  const { consumerGroups } = target;
+  const flow = { ratePerSecond: peakRate(target), eventBytes: wireBytes(target, sheet), consumerGroups };
+  const needs = unitsByBytes(flow, bought.tier, sheet);
+  const isPremium = bought.tier === 'premium';
+  return [
+    {
+      section: 'event hubs',
+      name: isPremium ? 'processing units' : 'capacity units',
+      value: amount(isPremium ? bought.processingUnits : bought.capacityUnits),
+      why: `${unitsWhy(needs)}${isPremium ? '; sold in 1, 2, 4, 6, 8, 10, 12 and 16' : ''}`,
+      sources: sources(...TIERS_BY_BYTES[bought.tier]),
+    },
+  ];
+}
+
+function headroomWhy(
+  { keys, readsPerSecond }: PipelineTarget,
+  { leastRu, physicalPartitions, ruPerSecond, skew, storedGb }: StoreSize,
+  sheet: Sheet,
+): string {
+  if (ruPerSecond - figure(sheet, 'storeRuStep') < leastRu)
+    return leastRu > figure(sheet, 'storeMinRu')
+      ? `a container of ${gigabytes(storedGb)} has at least ${amount(leastRu)} RU/s`
+      : `a container has at least ${amount(leastRu)} RU/s`;
+  if (physicalPartitions === 1) return 'one partition carries everything';
+  return `the busiest partition carries ${amount(skew)} times its share of ${counted(keys, 'key')}${readsPerSecond > 0 ? '; reads are even' : ''}`;
 }
 
 function choose(

@@ -1,5 +1,6 @@
 import { createRuRecorder, type RuSummary } from '../metrics/ru-recorder.ts';
 import type { StageSummary } from '../metrics/stage-recorder.ts';
+import type { RuRecorder } from '../metrics/types.ts';
 import type { Clock } from '../util/clock.ts';
 import { type AgeTeller, type ArrivalCurve, ages, arrivalCurve } from './arrival-curve.ts';
 import { Lanes } from './lanes.ts';
@@ -7,10 +8,8 @@ import type { OutagePart, PipelineModel } from './simulation-model.ts';
 import { createStageTrack, type StageTrack } from './stage-track.ts';
 import { wholes } from './wholes.ts';
 
-export interface Simulation {
-  /** In pipeline order, in the form of a measured run. */
-  readonly stages: readonly StageSummary[];
-  readonly ru: RuSummary;
+/** What queued in a simulated run. */
+export interface Queues {
   readonly events: number;
   /** From the first event that was due to the last one through the pipeline. */
   readonly durationMs: number;
@@ -29,6 +28,12 @@ export interface Simulation {
   /** RU/s of the pipeline in the busiest second of each hour of the schedule: what autoscale bills. */
   readonly hourPeaksRu: readonly number[];
   readonly stepMs: number;
+}
+
+export interface Simulation extends Queues {
+  /** In pipeline order, in the form of a measured run. */
+  readonly stages: readonly StageSummary[];
+  readonly ru: RuSummary;
 }
 
 /** Below this a wait is no backlog: budgets are given by the second. */
@@ -53,18 +58,66 @@ export function simulate(
   startEpochMicros: number,
   stepMs = stepFor(model.schedule.durationMs),
 ): Simulation {
+  const { clock, set } = steppedClock(startEpochMicros);
+  const { latency, feed, cache } = model;
+  const ru = createRuRecorder({ clock });
+  const tracks = {
+    produce: createStageTrack('produce', latency.produce, clock),
+    ingest: createStageTrack('ingest', latency.ingest, clock),
+    feed: createStageTrack('feed', latency.feed, clock),
+    cache: createStageTrack('cache', latency.cache, clock),
+  };
+  const queues = runThrough(model, stepMs, { ...tracks, ru }, set);
+  const there = [
+    tracks.produce,
+    tracks.ingest,
+    ...(feed ? [tracks.feed, ...(cache ? [tracks.cache] : [])] : []),
+  ];
+  return { ...queues, stages: there.map((track) => track.summary()), ru: ru.summary() };
+}
+
+/** What queues in a run that nothing is recorded of: less than half of the work, for who tries many. */
+export function simulateQueues(model: PipelineModel, stepMs: number): Queues {
+  return runThrough(model, stepMs, NOT_RECORDED, () => {});
+}
+
+function runThrough(
+  model: PipelineModel,
+  stepMs: number,
+  recording: Recording,
+  setClock: (ms: number) => void,
+): Queues {
   const { schedule } = model;
   const curve = arrivalCurve(schedule, stepMs);
-  const time = steppedClock(startEpochMicros);
-  const run = new Run(model, curve, time.clock);
+  const run = new Run(model, curve, recording);
   const lastStep = Math.ceil((schedule.durationMs + model.maxDrainMs) / stepMs);
   let step = 0;
   do {
-    run.advance(step, (ms) => time.set(ms));
+    run.advance(step, setClock);
     step += 1;
   } while ((step < curve.cumulative.length || !run.empty) && step < lastStep);
   return run.result(schedule.durationMs);
 }
+
+/** Where a run books what happens in it. */
+interface Recording {
+  readonly produce: Track;
+  readonly ingest: Track;
+  readonly feed: Track;
+  readonly cache: Track;
+  readonly ru: RuRecorder;
+}
+
+type Track = Omit<StageTrack, 'summary'>;
+
+const NO_TRACK: Track = { offered() {}, done() {}, throttled() {}, latency() {} };
+const NOT_RECORDED: Recording = {
+  produce: NO_TRACK,
+  ingest: NO_TRACK,
+  feed: NO_TRACK,
+  cache: NO_TRACK,
+  ru: { charge() {}, throttled() {} },
+};
 
 function stepFor(durationMs: number): number {
   if (durationMs <= FINE_UP_TO_MS) return FINE_STEP_MS;
@@ -77,11 +130,7 @@ class Run {
   readonly #lanes: Lanes;
   /** How often the partitions' budgets are refilled: every second, or every step when that is longer. */
   readonly #budgetMs: number;
-  readonly #produce: StageTrack;
-  readonly #ingest: StageTrack;
-  readonly #feed: StageTrack | undefined;
-  readonly #cache: StageTrack | undefined;
-  readonly #ru;
+  readonly #recording: Recording;
   readonly #sentAges: AgeTeller;
   readonly #writtenAges: readonly AgeTeller[];
   readonly #readAges: readonly AgeTeller[];
@@ -98,17 +147,13 @@ class Run {
   #budgetRu = 0;
   readonly #hourPeaks: number[] = [];
 
-  constructor(model: PipelineModel, curve: ArrivalCurve, clock: Clock) {
-    const { latency, load } = model;
+  constructor(model: PipelineModel, curve: ArrivalCurve, recording: Recording) {
+    const { load } = model;
     this.#model = model;
     this.#curve = curve;
     this.#lanes = new Lanes(model, curve.stepMs);
     this.#budgetMs = Math.max(1_000, curve.stepMs);
-    this.#produce = createStageTrack('produce', latency.produce, clock);
-    this.#ingest = createStageTrack('ingest', latency.ingest, clock);
-    this.#feed = model.feed && createStageTrack('feed', latency.feed, clock);
-    this.#cache = model.feed && model.cache && createStageTrack('cache', latency.cache, clock);
-    this.#ru = createRuRecorder({ clock });
+    this.#recording = recording;
     this.#sentAges = ages(curve, 1);
     this.#writtenAges = load.store.map(({ share }) => ages(curve, share));
     this.#readAges = load.store.map(({ share }) => ages(curve, share));
@@ -132,7 +177,7 @@ class Run {
     const hub = up('event-hubs');
     const ingest = up('ingest');
     this.#send(due - (step === 0 ? 0 : (cumulative[step - 1] ?? total)), seconds * hub, endMs);
-    this.#ingest.offered(this.#lanes.receive(seconds * Math.min(hub, ingest)));
+    this.#recording.ingest.offered(this.#lanes.receive(seconds * Math.min(hub, ingest)));
     this.#readFromOutside(seconds);
     const before = this.#finished;
     this.#store(seconds, endMs, up);
@@ -145,15 +190,11 @@ class Run {
       };
   }
 
-  result(scheduleMs: number): Simulation {
+  result(scheduleMs: number): Queues {
     this.#closeBudget(this.#lastWorkMs);
     const { total, stepMs } = this.#curve;
     const durationMs = Math.max(this.#lastWorkMs, scheduleMs);
     return {
-      stages: [this.#produce, this.#ingest, this.#feed, this.#cache].flatMap((track) =>
-        track === undefined ? [] : [track.summary()],
-      ),
-      ru: this.#ru.summary(),
       events: Math.round(total),
       durationMs,
       drainMs: durationMs - scheduleMs,
@@ -180,8 +221,8 @@ class Run {
     const seconds = this.#budgetMs / 1000;
     for (const [group, perSecond] of this.#lanes.refusals()) {
       const count = this.#wholeRefusals(perSecond * seconds);
-      this.#ingest.throttled(count);
-      this.#ru.throttled(this.#rangeName(group), count);
+      this.#recording.ingest.throttled(count);
+      this.#recording.ru.throttled(this.#rangeName(group), count);
     }
     const hour = Math.floor(Math.max(0, endMs - 1) / 3_600_000);
     this.#hourPeaks[hour] = Math.max(this.#hourPeaks[hour] ?? 0, this.#budgetRu / seconds);
@@ -190,7 +231,7 @@ class Run {
 
   #send(arrived: number, seconds: number, endMs: number): void {
     const { hub, producer } = this.#model;
-    this.#produce.offered(arrived);
+    this.#recording.produce.offered(arrived);
     this.#unsent += arrived;
     const sent = Math.min(
       this.#unsent,
@@ -198,12 +239,12 @@ class Run {
       within(producer.capacityPerSecond, seconds),
     );
     if (hub.ingressPerSecond * seconds < this.#unsent && hub.ingressPerSecond <= producer.capacityPerSecond)
-      this.#produce.throttled(this.#model.store.refusedPerSecond * seconds);
+      this.#recording.produce.throttled(this.#model.store.refusedPerSecond * seconds);
     this.#unsent -= sent;
     this.#lanes.accept(sent);
-    this.#produce.done(sent, 0);
+    this.#recording.produce.done(sent, 0);
     if (sent > NOTHING)
-      this.#sentAges(sent, endMs, (events, queuedMs) => this.#produce.latency(events, queuedMs));
+      this.#sentAges(sent, endMs, (events, queuedMs) => this.#recording.produce.latency(events, queuedMs));
   }
 
   /** What others read is consumed, although it is no event of the pipeline. */
@@ -211,7 +252,7 @@ class Run {
     const { load, store } = this.#model;
     if (store.readRuPerSecond === undefined || store.readRuPerSecond === 0) return;
     const perLane = (Math.min(store.readRuPerSecond, store.ruPerSecond) * seconds) / store.physicalPartitions;
-    for (const { lanes, name } of load.store) this.#ru.charge('read', name, perLane * lanes, 0);
+    for (const { lanes, name } of load.store) this.#recording.ru.charge('read', name, perLane * lanes, 0);
   }
 
   #store(seconds: number, endMs: number, up: (part: OutagePart) => number): void {
@@ -232,24 +273,36 @@ class Run {
       this.#budgetRu += requestUnits[group] as number;
       if (count > NOTHING) {
         const age = this.#writtenAges[group] as AgeTeller;
-        const longestMs = age(count, endMs, (events, queuedMs) => this.#ingest.latency(events, queuedMs));
-        this.#ru.charge('upsert', this.#rangeName(group), count * store.ruPerWrite, this.#wholeWrites(count));
-        if (this.#feed === undefined) this.#through(endMs, longestMs);
+        const longestMs = age(count, endMs, (events, queuedMs) =>
+          this.#recording.ingest.latency(events, queuedMs),
+        );
+        this.#recording.ru.charge(
+          'upsert',
+          this.#rangeName(group),
+          count * store.ruPerWrite,
+          this.#wholeWrites(count),
+        );
+        if (feed === undefined) this.#through(endMs, longestMs);
       }
       if (changes > NOTHING) {
         const age = this.#readAges[group] as AgeTeller;
         const cacheDelayMs = this.#cacheDelayMs();
         const longestMs = age(changes, endMs, (events, queuedMs) => {
-          this.#feed?.latency(events, queuedMs);
-          this.#cache?.latency(events, queuedMs + cacheDelayMs);
+          this.#recording.feed.latency(events, queuedMs);
+          this.#recording.cache.latency(events, queuedMs + cacheDelayMs);
         });
-        this.#ru.charge('changeFeed', this.#rangeName(group), changes * (feed?.ruPerChange ?? 0), 0);
+        this.#recording.ru.charge(
+          'changeFeed',
+          this.#rangeName(group),
+          changes * (feed?.ruPerChange ?? 0),
+          0,
+        );
         this.#through(endMs, longestMs + cacheDelayMs);
       }
     }
-    this.#ingest.done(stored, 0);
-    this.#feed?.offered(stored);
-    this.#feed?.done(changed, 0);
+    this.#recording.ingest.done(stored, 0);
+    this.#recording.feed.offered(stored);
+    this.#recording.feed.done(changed, 0);
     this.#finish(feed === undefined ? stored : changed, seconds);
   }
 
@@ -260,17 +313,17 @@ class Run {
 
   /** The last stage: the cache where there is one, else whatever comes to the end. */
   #finish(arrived: number, seconds: number): void {
-    const { cache } = this.#model;
-    if (this.#cache === undefined || cache === undefined) {
+    const { cache, feed } = this.#model;
+    if (feed === undefined || cache === undefined) {
       this.#finished += arrived;
       return;
     }
-    this.#cache.offered(arrived);
+    this.#recording.cache.offered(arrived);
     this.#uncached += arrived;
     const done = Math.min(this.#uncached, cache.capacityPerSecond * seconds);
     this.#uncached -= done;
     this.#finished += done;
-    this.#cache.done(done, 0);
+    this.#recording.cache.done(done, 0);
   }
 
   #cacheDelayMs(): number {

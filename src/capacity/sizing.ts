@@ -1,3 +1,4 @@
+import { usageError } from '../util/errors.ts';
 import type { HubPurchase } from './cost.ts';
 import { type LoadMap, mapLoad } from './load-map.ts';
 import { type FigureName, figure, type Sheet } from './sheet.ts';
@@ -9,7 +10,7 @@ import {
   ruPerEvent,
   wireBytes,
 } from './target.ts';
-import { amount } from './text.ts';
+import { amount, units as roundedUp } from './text.ts';
 
 export interface HubSize {
   readonly throughputUnits: number;
@@ -35,11 +36,22 @@ export function sizeHub(target: PipelineTarget, rate: number, sheet: Sheet): Hub
   );
   return {
     throughputUnits,
-    why: `${needs.map(({ what, units }) => `${what} ${amount(units)}`).join(', ')}`,
+    why: unitsWhy(needs),
     partitions,
     partitionsWhy: `one per throughput unit (${amount(throughputUnits)}), and one per consumer (${amount(consumers)})${partitions < wanted ? `; a hub has ${amount(partitions)} at most` : ''}`,
     purchases,
   };
+}
+
+/** `events in 5, bytes in 5.9`: what a number of units rests on. */
+export function unitsWhy(needs: readonly UnitsNeeded[]): string {
+  return needs.map(({ what, units }) => `${what} ${roundedUp(units)}`).join(', ');
+}
+
+/** Units that one of the limits of a unit asks for. */
+export interface UnitsNeeded {
+  readonly what: string;
+  readonly units: number;
 }
 
 /** What goes through a hub. */
@@ -50,10 +62,7 @@ export interface HubFlow {
   readonly consumerGroups: number;
 }
 
-function unitsFor(
-  { ratePerSecond, eventBytes, consumerGroups }: HubFlow,
-  sheet: Sheet,
-): { readonly what: string; readonly units: number }[] {
+function unitsFor({ ratePerSecond, eventBytes, consumerGroups }: HubFlow, sheet: Sheet): UnitsNeeded[] {
   const of = (name: FigureName): number => figure(sheet, name);
   const out = ratePerSecond * consumerGroups;
   return [
@@ -71,20 +80,38 @@ export function throughputUnitsFor(flow: HubFlow, sheet: Sheet): number {
 /** What carries a flow through a hub of so many partitions, in the order of the tiers. Dedicated always does, unless an event is too large. */
 export function hubPurchases(flow: HubFlow, partitions: number, sheet: Sheet): HubPurchase[] {
   const of = (name: FigureName): number => figure(sheet, name);
-  const bytesIn = flow.ratePerSecond * flow.eventBytes;
-  const bytesOut = bytesIn * flow.consumerGroups;
-  const units = (inName: FigureName, outName: FigureName): number =>
-    Math.max(1, Math.ceil(bytesIn / of(inName)), Math.ceil(bytesOut / of(outName)));
+  const unitsOf = (tier: ByBytes): number =>
+    Math.max(1, ...unitsByBytes(flow, tier, sheet).map(({ units }) => Math.ceil(units)));
   if (flow.eventBytes > of('hubMaxEventBytes')) return [];
   const throughputUnits = throughputUnitsFor(flow, sheet);
-  const premium = units('hubProcessingUnitBytes', 'hubProcessingUnitEgressBytes');
+  const premium = unitsOf('premium');
   const purchases: HubPurchase[] = [];
   if (throughputUnits <= of('hubStandardMaxUnits') && partitions <= of('hubStandardMaxPartitions'))
     purchases.push({ tier: 'standard', throughputUnits });
   if (premium <= of('hubPremiumMaxUnits') && partitions <= of('hubPremiumMaxPartitions'))
     purchases.push({ tier: 'premium', processingUnits: premiumStep(premium) });
-  const capacityUnits = units('hubCapacityUnitBytes', 'hubCapacityUnitEgressBytes');
-  return [...purchases, { tier: 'dedicated', capacityUnits }];
+  return [...purchases, { tier: 'dedicated', capacityUnits: unitsOf('dedicated') }];
+}
+
+/** Tiers whose units are sized by bytes alone, with what a unit takes in and out. */
+export const TIERS_BY_BYTES = {
+  premium: ['hubProcessingUnitBytes', 'hubProcessingUnitEgressBytes'],
+  dedicated: ['hubCapacityUnitBytes', 'hubCapacityUnitEgressBytes'],
+} as const satisfies Readonly<Record<string, readonly [FigureName, FigureName]>>;
+
+type ByBytes = keyof typeof TIERS_BY_BYTES;
+
+export function unitsByBytes(
+  { ratePerSecond, eventBytes, consumerGroups }: HubFlow,
+  tier: ByBytes,
+  sheet: Sheet,
+): UnitsNeeded[] {
+  const [inName, outName] = TIERS_BY_BYTES[tier];
+  const bytesIn = ratePerSecond * eventBytes;
+  return [
+    { what: 'bytes in', units: bytesIn / figure(sheet, inName) },
+    { what: 'bytes out', units: (bytesIn * consumerGroups) / figure(sheet, outName) },
+  ];
 }
 
 export function consumersFor({ consumerPerSecond }: PipelineTarget, rate: number): number {
@@ -106,6 +133,10 @@ export interface StoreSize {
   readonly skew: number;
   /** False when a single partition would need more than it can ever have. */
   readonly possible: boolean;
+  /** False when the items of a key outgrow a logical partition, which no throughput changes. */
+  readonly keyFits: boolean;
+  /** What a container of this size has at least, whatever its load. */
+  readonly leastRu: number;
   /** Whether the container has to be made with less throughput and raised, to have so few partitions. */
   readonly raised: boolean;
   readonly storedGb: number;
@@ -114,6 +145,8 @@ export interface StoreSize {
 
 export type StoreMode = 'provisioned' | 'autoscale';
 
+/** Beyond this the ranges of one container are more than a plan can lay keys into, and more than anybody is given. */
+const MAX_PHYSICAL_PARTITIONS = 100_000;
 const MAX_ROUNDS = 20;
 /** By how much the partitions grow in a round that looks for a number that tells hot keys apart. */
 const MORE_PARTITIONS = 0.2;
@@ -122,8 +155,9 @@ const MAX_HEADROOM = 8;
 
 /**
  * RU/s for a rate. Throughput is divided evenly among the physical partitions and their number depends on the throughput,
- * so it is raised until the busiest partition has enough. A key that needs more than what each partition of a new container
- * has is given it by a container that is made with less and raised to the {@link StoreSize.ruPerSecond} afterwards.
+ * so it is raised until the busiest partition has enough, and no step further. A key that needs more than what each partition
+ * of a new container has is given it by a container that is made with less and raised to the {@link StoreSize.ruPerSecond}
+ * afterwards. Throws PipeError E_USAGE for a load of more physical partitions than one container has.
  */
 export function sizeStore(target: PipelineTarget, rate: number, mode: StoreMode, sheet: Sheet): StoreSize {
   const of = (name: FigureName): number => figure(sheet, name);
@@ -140,11 +174,15 @@ export function sizeStore(target: PipelineTarget, rate: number, mode: StoreMode,
   const roundUp = (ru: number): number => Math.ceil((ru - 1e-6) / step) * step;
   const first = roundUp(Math.max(least, skewed + even));
   const sized = (share: number): StoreSize => {
+    const partitionsOf = (ru: number): number => Math.max(byStorage, Math.ceil(ru / share));
+    // What a container is made with that has so many partitions.
+    const leastWith = (partitions: number): number =>
+      partitions > byStorage ? roundUp((partitions - 1) * initialShare(mode, sheet) + 1) : 0;
     let ruPerSecond = first;
     let physicalPartitions = 0;
     let load: LoadMap | undefined;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const wanted = Math.max(byStorage, Math.ceil(ruPerSecond / share));
+      const wanted = partitionsOf(ruPerSecond);
       if (load === undefined || wanted !== physicalPartitions) load = mapOf(target, 1, wanted);
       physicalPartitions = wanted;
       const busiest = load.hottestStoreShare * skewed + even / physicalPartitions;
@@ -153,13 +191,17 @@ export function sizeStore(target: PipelineTarget, rate: number, mode: StoreMode,
       const fits = busiest <= perPartition && needed <= ruPerSecond;
       // Keys that share a partition are told apart by more partitions, a single key is not.
       const next = busiest <= perPartition ? needed : roundUp(morePartitions(physicalPartitions) * share);
-      if (fits || alone > perPartition || next > first * MAX_HEADROOM || round === MAX_ROUNDS - 1)
+      const tooMuch = busiest > share && next > first * MAX_HEADROOM;
+      const isLast = round === MAX_ROUNDS - 1 || partitionsOf(next) > MAX_PHYSICAL_PARTITIONS;
+      if (fits || alone > perPartition || tooMuch || isLast)
         return {
           ruWithoutSkew: skewed + even,
-          ruPerSecond,
+          ruPerSecond: fits ? Math.max(needed, leastWith(physicalPartitions)) : ruPerSecond,
           physicalPartitions,
           skew: load.hottestStoreShare * physicalPartitions,
           possible: fits,
+          keyFits: load.hottestKeyShare * storedGb <= of('storeLogicalPartitionGb'),
+          leastRu: least,
           raised: mode === 'provisioned' && physicalPartitions * initialShare(mode, sheet) < ruPerSecond,
           storedGb,
           load,
@@ -198,5 +240,10 @@ export function mapOf(
   hubPartitions: number,
   physicalPartitions: number,
 ): LoadMap {
+  if (physicalPartitions > MAX_PHYSICAL_PARTITIONS)
+    throw usageError(
+      `the container would have ${amount(physicalPartitions)} physical partitions, more than the ${amount(MAX_PHYSICAL_PARTITIONS)} that a plan takes`,
+      'use several containers: pass a part of --rate, --size, --reads or --throughput, or a shorter --retention',
+    );
   return mapLoad({ keys, distribution, hubPartitions, physicalPartitions });
 }

@@ -1,9 +1,10 @@
+import { formatDurationMs } from '../util/duration.ts';
 import { buildModel, type Provision, scheduleOf } from './build-model.ts';
 import { costOf, type HubPurchase, type StorePurchase } from './cost.ts';
 import { figure, type Sheet } from './sheet.ts';
-import { type Simulation, simulate } from './simulate.ts';
+import { type Queues, simulateQueues } from './simulate.ts';
 import { consumersFor, type HubSize, physicalPartitionsFor, type StoreSize, sizeStore } from './sizing.ts';
-import { DAY_MS, meanRate, type PipelineTarget, peakRate, readRuPerSecond, ruPerEvent } from './target.ts';
+import { meanRate, type PipelineTarget, peakRate, readRuPerSecond, ruPerEvent } from './target.ts';
 import { amount, gigabytes } from './text.ts';
 
 /** A way to buy the throughput of the container. */
@@ -12,9 +13,10 @@ export interface StoreOption {
   readonly purchase: StorePurchase;
   readonly physicalPartitions: number;
   readonly perMonth: number;
-  /** Longest wait of an event on a day like the target's, simulated. */
-  readonly maxLagMs: number;
+  /** Longest wait of an event on a day like the target's, simulated; absent when it grows from day to day. */
+  readonly maxLagMs?: number;
   readonly meets: boolean;
+  /** What is particular about it, or why it does not meet the target. */
   readonly note: string;
 }
 
@@ -46,19 +48,37 @@ function option(
   target: PipelineTarget,
   size: StoreSize,
   purchase: StorePurchase,
-  { drained, maxQueuedMs }: Pick<Simulation, 'drained' | 'maxQueuedMs'>,
+  { drained, maxQueuedMs }: Pick<Queues, 'drained' | 'maxQueuedMs'>,
   sheet: Sheet,
   note: string,
 ): StoreOption {
+  const grows = !drained || !carriesMean(target, size, sheet);
+  const obstacle = !size.keyFits
+    ? 'a key outgrows its logical partition'
+    : grows
+      ? 'falls further behind every day'
+      : maxQueuedMs > target.maxLagMs
+        ? `misses the lag of ${formatDurationMs(target.maxLagMs)}`
+        : size.possible
+          ? undefined
+          : 'not enough for the busiest partition';
   return {
     name,
     purchase,
     physicalPartitions: size.physicalPartitions,
     perMonth: storeCost(target, purchase, size.storedGb, sheet),
-    maxLagMs: maxQueuedMs,
-    meets: size.possible && drained && maxQueuedMs <= target.maxLagMs,
-    note,
+    ...(!grows && { maxLagMs: maxQueuedMs }),
+    meets: obstacle === undefined,
+    note: obstacle ?? note,
   };
+}
+
+/** Whether the busiest partition has what it needs in the mean of a day; else its backlog never ends. */
+function carriesMean(target: PipelineTarget, size: StoreSize, sheet: Sheet): boolean {
+  if (size.possible) return true;
+  const { load, physicalPartitions, ruPerSecond } = size;
+  const skewed = meanRate(target) * ruPerEvent(target, sheet) * load.hottestStoreShare;
+  return skewed + readRuPerSecond(target, sheet) / physicalPartitions <= ruPerSecond / physicalPartitions;
 }
 
 function autoscaleOptions(target: PipelineTarget, hub: HubSize, sheet: Sheet): StoreOption[] {
@@ -121,9 +141,9 @@ function smallestWithinLag(target: PipelineTarget, hub: HubSize, peak: StoreSize
     return day.drained && day.maxQueuedMs <= target.maxLagMs;
   };
   const mean = sizeStore(target, meanRate(target), 'provisioned', sheet).ruPerSecond;
-  let low = Math.floor(mean / step);
+  let low = Math.floor(mean / step) - 1;
   let high = Math.ceil(peak.ruPerSecond / step);
-  while (high - low > Math.max(1, high * 0.01)) {
+  while (high - low > 1) {
     const middle = Math.floor((low + high) / 2);
     if (keeps(sized(middle * step))) high = middle;
     else low = middle;
@@ -131,7 +151,7 @@ function smallestWithinLag(target: PipelineTarget, hub: HubSize, peak: StoreSize
   return sized(high * step);
 }
 
-function simulateDay(target: PipelineTarget, hub: HubSize, size: StoreSize, sheet: Sheet): Simulation {
+function simulateDay(target: PipelineTarget, hub: HubSize, size: StoreSize, sheet: Sheet): Queues {
   const provision: Provision = {
     throughputUnits: hub.throughputUnits,
     hubPartitions: hub.partitions,
@@ -141,11 +161,7 @@ function simulateDay(target: PipelineTarget, hub: HubSize, size: StoreSize, shee
     withFeed: target.feedReaders > 0,
     withCache: false,
   };
-  return simulate(
-    { ...buildModel(target, provision, scheduleOf(target), sheet), maxDrainMs: DAY_MS },
-    0,
-    PLAN_STEP_MS,
-  );
+  return simulateQueues(buildModel(target, provision, scheduleOf(target), sheet), PLAN_STEP_MS);
 }
 
 function storeCost(

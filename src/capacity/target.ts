@@ -2,6 +2,7 @@ import type { KeyDistribution } from '../workload/keys.ts';
 import { createCharge, readCharge } from './charges.ts';
 import { figure, type Sheet } from './sheet.ts';
 import type { BaseLatency, StageName } from './simulation-model.ts';
+import { amount, charge } from './text.ts';
 
 /** What a pipeline has to carry. Rates are events per second, sizes are of an event's body. */
 export interface PipelineTarget {
@@ -59,7 +60,7 @@ export function itemBytes({ bodyBytes, measured }: PipelineTarget, sheet: Sheet)
     return { value: measured.itemBytes, why: `measured in ${measured.origin}` };
   return {
     value: bodyBytes + figure(sheet, 'envelopeBytes'),
-    why: `${bodyBytes} B of body and ${figure(sheet, 'envelopeBytes')} B that ingest adds`,
+    why: `${amount(bodyBytes)} B of body and ${figure(sheet, 'envelopeBytes')} B that ingest adds`,
   };
 }
 
@@ -72,7 +73,7 @@ export function ruPerWrite(target: PipelineTarget, sheet: Sheet): Derived {
   const base = createCharge(size, 0, perTerm);
   return {
     value: createCharge(size, indexedTerms, perTerm),
-    why: `${base.toFixed(2)} RU for ${Math.round(size)} B and ${perTerm} for each of ${indexedTerms} indexed values`,
+    why: `${charge(base)} RU for ${amount(size)} B and ${perTerm} for each of ${indexedTerms} indexed values`,
   };
 }
 

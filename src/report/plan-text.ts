@@ -33,7 +33,7 @@ export function renderPlan(plan: Plan, paint: Paint, explain: boolean): string {
     .join('\n\n');
 }
 
-function optionLines({ options, choice, currency, target }: Plan, paint: Paint): string[] {
+function optionLines({ options, choice, currency }: Plan, paint: Paint): string[] {
   return formatTable(
     [
       ['', 'OPTION', 'RU/S', 'PARTITIONS', 'LAG', `${currency}/MONTH`, ''],
@@ -46,13 +46,13 @@ function optionLines({ options, choice, currency, target }: Plan, paint: Paint):
             ? `${formatCount(option.purchase.maxRuPerSecond)} max`
             : 'as used',
         formatCount(option.physicalPartitions),
-        option.maxLagMs === 0 ? 'none' : formatDurationMs(option.maxLagMs),
+        option.maxLagMs === undefined
+          ? 'grows'
+          : option.maxLagMs === 0
+            ? 'none'
+            : formatDurationMs(option.maxLagMs),
         formatCount(option.perMonth),
-        option.meets
-          ? option.note
-          : option.maxLagMs > target.maxLagMs
-            ? `misses the lag of ${formatDurationMs(target.maxLagMs)}`
-            : 'not enough for the busiest partition',
+        option.note,
       ]),
     ],
     { indent: 4, left: [0, 1, 6] },

@@ -1,14 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { buildModel, scheduleOf } from '../../src/capacity/build-model.ts';
 import { createCharge, readCharge } from '../../src/capacity/charges.ts';
 import { costOf, type HubPurchase } from '../../src/capacity/cost.ts';
 import { mapLoad } from '../../src/capacity/load-map.ts';
 import { plan } from '../../src/capacity/plan.ts';
 import { DEFAULT_SHEET, FIGURE_NAMES, type FigureName, PRICE_NAMES } from '../../src/capacity/sheet.ts';
 import { overrideSheet } from '../../src/capacity/sheet-file.ts';
+import { simulate } from '../../src/capacity/simulate.ts';
 import { ASSUMED_LATENCY } from '../../src/capacity/simulation-model.ts';
 import {
+  consumersFor,
   hubPurchases,
+  physicalPartitionsFor,
   type StoreMode,
   type StoreSize,
   sizeHub,
@@ -23,6 +27,7 @@ import {
   ruPerEvent,
   ruPerWrite,
 } from '../../src/capacity/target.ts';
+import { constant } from '../../src/workload/shape.ts';
 import { sampleTarget } from './model.ts';
 
 describe('request units', () => {
@@ -285,6 +290,89 @@ describe('sizing', () => {
     );
   });
 
+  it('buys no step more than the busiest partition needs, and simulates with it but not with less', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 50, max: 20_000 }),
+        fc.integer({ min: 20, max: 2_000 }),
+        fc.constantFrom<PipelineTarget['distribution']>({ kind: 'uniform' }, { kind: 'zipf', exponent: 0.8 }),
+        fc.integer({ min: 0, max: 3_000 }),
+        fc.integer({ min: 0, max: 3 }),
+        fc.integer({ min: 60_000, max: 86_400_000 }),
+        (ratePerSecond, keys, distribution, readsPerSecond, feedReaders, retentionMs) => {
+          const target = sampleTarget({
+            ratePerSecond,
+            keys,
+            distribution,
+            readsPerSecond,
+            feedReaders,
+            retentionMs,
+          });
+          const size = sizeStore(target, ratePerSecond, 'provisioned', DEFAULT_SHEET);
+          if (!size.possible) return;
+          const { load, physicalPartitions, ruPerSecond } = size;
+          const reads = readRuPerSecond(target, DEFAULT_SHEET) / physicalPartitions;
+          const skewed = ratePerSecond * ruPerEvent(target, DEFAULT_SHEET);
+          const busiest = physicalPartitions * (load.hottestStoreShare * skewed + reads);
+          const hub = sizeHub(target, ratePerSecond, DEFAULT_SHEET);
+          const lagMs = (ru: number): number => {
+            const provision = {
+              throughputUnits: hub.throughputUnits,
+              hubPartitions: hub.partitions,
+              consumers: consumersFor(target, ratePerSecond),
+              ruPerSecond: ru,
+              physicalPartitions,
+              withFeed: feedReaders > 0,
+              withCache: false,
+            };
+            const schedule = { shape: constant(ratePerSecond), durationMs: 300_000 };
+            return simulate(buildModel(target, provision, schedule, DEFAULT_SHEET), 0, 1_000).maxQueuedMs;
+          };
+          expect(lagMs(ruPerSecond)).toBeLessThan(1_000);
+          const fewer = physicalPartitionsFor(ruPerSecond - 100, 'provisioned', DEFAULT_SHEET);
+          if (ruPerSecond - 100 < size.leastRu || fewer < physicalPartitions) return;
+          expect(busiest).toBeGreaterThan(ruPerSecond - 100);
+          // Ten seconds of five minutes are a thirtieth.
+          expect(lagMs(0.95 * busiest)).toBeGreaterThan(10_000);
+        },
+      ),
+      { numRuns: 8 },
+    );
+  });
+
+  it('needs in proportion to the rate, and no less of anything that grows', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 5_000 }),
+        fc.integer({ min: 2, max: 10 }),
+        fc.integer({ min: 100, max: 200_000 }),
+        (ratePerSecond, times, bodyBytes) => {
+          const target = sampleTarget({ ratePerSecond, bodyBytes, keys: 500, retentionMs: 60_000 });
+          const sized = (overrides: Partial<PipelineTarget>): StoreSize => {
+            const all = { ...target, ...overrides };
+            return sizeStore(all, all.ratePerSecond, 'provisioned', DEFAULT_SHEET);
+          };
+          const one = sized({});
+          const many = sized({ ratePerSecond: ratePerSecond * times });
+          expect(many.ruWithoutSkew / one.ruWithoutSkew).toBeCloseTo(times, 6);
+          expect(many.storedGb / one.storedGb).toBeCloseTo(times, 6);
+          for (const more of [
+            { bodyBytes: bodyBytes * times },
+            { readsPerSecond: 10 * times },
+            { feedReaders: 1 + times },
+            { indexedTerms: 30 * times },
+            { retentionMs: 60_000 * times },
+          ]) {
+            const larger = sized(more);
+            expect(larger.ruWithoutSkew).toBeGreaterThanOrEqual(one.ruWithoutSkew);
+            expect(larger.storedGb).toBeGreaterThanOrEqual(one.storedGb);
+          }
+        },
+      ),
+      { numRuns: 12 },
+    );
+  });
+
   it('means a day with its peak', () => {
     const peak = { ratePerSecond: 10_000, durationMs: 6 * 3_600_000 };
     expect(meanRate(sampleTarget({ ratePerSecond: 2_000, peak }))).toBe(4_000);
@@ -323,6 +411,34 @@ describe('a plan', () => {
     expect(forLag?.maxLagMs).toBeGreaterThan(60_000);
   });
 
+  it('provisions for the lag with the least that keeps it, and a finer simulation agrees', () => {
+    const peak = { ratePerSecond: 3_000, durationMs: 2 * 3_600_000 };
+    for (const maxLagMs of [300_000, 1_800_000]) {
+      const target = sampleTarget({ ratePerSecond: 500, peak, maxLagMs, retentionMs: 60_000, keys: 2_000 });
+      const { physicalPartitions, purchase } = plan(target, DEFAULT_SHEET).options.find(
+        ({ name }) => name === 'provisioned for the lag',
+      ) as StoreOption;
+      const ru = purchase.mode === 'provisioned' ? purchase.ruPerSecond : 0;
+      const hub = sizeHub(target, 3_000, DEFAULT_SHEET);
+      const lagMs = (ruPerSecond: number, stepMs: number): number => {
+        const provision = {
+          throughputUnits: hub.throughputUnits,
+          hubPartitions: hub.partitions,
+          consumers: 1,
+          ruPerSecond,
+          physicalPartitions,
+          withFeed: true,
+          withCache: false,
+        };
+        const model = buildModel(target, provision, scheduleOf(target), DEFAULT_SHEET);
+        return simulate(model, 0, stepMs).maxQueuedMs;
+      };
+      expect(lagMs(ru, 60_000)).toBeLessThanOrEqual(maxLagMs);
+      expect(lagMs(ru - 100, 60_000)).toBeGreaterThan(maxLagMs);
+      expect(Math.abs(lagMs(ru, 10_000) - lagMs(ru, 60_000))).toBeLessThan(20_000);
+    }
+  });
+
   it('warns of the key that no throughput can save, and buys nothing', () => {
     const result = plan(
       sampleTarget({ ratePerSecond: 20_000, distribution: { kind: 'zipf', exponent: 1.2 } }),
@@ -355,16 +471,95 @@ describe('a plan', () => {
     expect(partitions({ ...oneKey, retentionMs: 60_000 })).toMatch(
       /^1 by storage, 1 by throughput; .*make the container with 6,000 RU\/s and raise it then$/,
     );
-    const stored = partitions({ ...oneKey, retentionMs: 7 * 86_400_000 });
-    expect(stored).toMatch(/^\d+ by storage, 2 by throughput; each gets [\d,.]+ RU\/s$/);
+    const stored = partitions({ keys: 1_000, ratePerSecond: 800, retentionMs: 7 * 86_400_000 });
+    expect(stored).toMatch(/^13 by storage, \d by throughput; each gets [\d,.]+ RU\/s$/);
   });
 
-  it('warns of a logical partition that outgrows its limit', () => {
-    const result = plan(
-      sampleTarget({ keys: 10, ratePerSecond: 100, retentionMs: 365 * 86_400_000 }),
+  it('buys nothing for a key that outgrows its logical partition, and says when it is full', () => {
+    const ofDays = (days: number) =>
+      plan(sampleTarget({ keys: 10, ratePerSecond: 10, retentionMs: days * 86_400_000 }), DEFAULT_SHEET);
+    // 1 event/s of 1,162 B and 15 % fills 20 GB in 173.2 days.
+    expect(ofDays(173)).toMatchObject({ needs: { possible: true }, choice: { hub: { tier: 'standard' } } });
+    const outgrown = ofDays(365);
+    expect(outgrown.needs.possible).toBe(false);
+    expect(outgrown.choice).toBeUndefined();
+    for (const { note } of outgrown.options) expect(note).toBe('a key outgrows its logical partition');
+    expect(outgrown.warnings.join('\n')).toMatch(
+      /will hold 42\.14 GB, a logical partition takes 20 GB and is full after 173 days/,
+    );
+  });
+
+  it('tells a lag that ends from one that grows from day to day', () => {
+    const hot = { keys: 2, retentionMs: 60_000 };
+    const grows = plan(sampleTarget({ ...hot, ratePerSecond: 2_000 }), DEFAULT_SHEET).options;
+    for (const { maxLagMs, note } of grows)
+      expect([maxLagMs, note]).toEqual([undefined, 'falls further behind every day']);
+    const peak = { ratePerSecond: 2_000, durationMs: 3_600_000 };
+    const late = plan(sampleTarget({ ...hot, ratePerSecond: 100, peak }), DEFAULT_SHEET).options;
+    for (const { maxLagMs, note } of late) {
+      expect(maxLagMs).toBeGreaterThan(60_000);
+      expect(note).toBe('misses the lag of 1m00s');
+    }
+  });
+
+  it('gives a single key all partitions of its storage, each as large as the key needs', () => {
+    // 7 GB of one key: one partition. 70 GB of four keys: two of them, of which one may have three keys.
+    const one = sizeStore(
+      sampleTarget({ keys: 1, ratePerSecond: 800, retentionMs: 6_000_000 }),
+      800,
+      'provisioned',
       DEFAULT_SHEET,
     );
-    expect(result.warnings.join('\n')).toMatch(/a logical partition takes 20 GB/);
+    expect(one).toMatchObject({ possible: true, keyFits: true, physicalPartitions: 1, ruPerSecond: 9_800 });
+    const week = sampleTarget({ keys: 1, ratePerSecond: 800, retentionMs: 7 * 86_400_000 });
+    // 13 partitions of 9,708.8 RU/s.
+    expect(sizeStore(week, 800, 'provisioned', DEFAULT_SHEET)).toMatchObject({
+      possible: true,
+      keyFits: false,
+      ruPerSecond: 126_300,
+    });
+  });
+
+  it('warns of storage only where it costs', () => {
+    const warnings = (overrides: Partial<PipelineTarget>): string =>
+      plan(sampleTarget({ ratePerSecond: 1_000, ...overrides }), DEFAULT_SHEET).warnings.join('\n');
+    expect(warnings({ retentionMs: 7 * 86_400_000 })).toBe('');
+    expect(warnings({ keys: 200, retentionMs: 7 * 86_400_000 })).toMatch(
+      /^storage, not throughput, makes 17 partitions of [\d,]+ RU\/s each: the busiest carries [\d.]+ times its share/,
+    );
+  });
+
+  it('shows units rounded up, and those of the tier that is bought', () => {
+    const figures = (overrides: Partial<PipelineTarget>) =>
+      new Map(
+        plan(sampleTarget({ retentionMs: 60_000, ...overrides }), DEFAULT_SHEET).figures.map((figure) => [
+          figure.name,
+          `${figure.value}: ${figure.why}`,
+        ]),
+      );
+    const large = figures({ bodyBytes: 1_000_000, ratePerSecond: 100 });
+    expect(large.get('throughput units')).toBe(
+      '101: events in 0.1, bytes in 101, events out 0.03, bytes out 50.01',
+    );
+    expect(large.get('capacity units')).toBe('2: bytes in 1.01, bytes out 0.51');
+    expect(figures({ ratePerSecond: 25_000, bodyBytes: 100 }).get('processing units')).toBe(
+      '1: bytes in 0.94, bytes out 0.47; sold in 1, 2, 4, 6, 8, 10, 12 and 16',
+    );
+    expect(figures({}).has('processing units')).toBe(false);
+  });
+
+  it('names the tiers that there are', () => {
+    const tiers = (overrides: Partial<PipelineTarget>): string =>
+      plan(sampleTarget({ retentionMs: 60_000, ...overrides }), DEFAULT_SHEET).warnings.join('\n');
+    expect(tiers({ ratePerSecond: 50_000 })).toMatch(/and 32 partitions: use Premium or Dedicated/);
+    expect(tiers({ ratePerSecond: 200_000 })).toMatch(/Premium at 16 .* and 100 partitions: use Dedicated/);
+  });
+
+  it('refuses what no container can hold', () => {
+    const years = { ratePerSecond: 1e6, retentionMs: 3_650 * 86_400_000 };
+    expect(() => plan(sampleTarget(years), DEFAULT_SHEET)).toThrow(
+      /would have [\d,]+ physical partitions, more than the 100,000 that a plan takes/,
+    );
   });
 
   it('offers serverless where its throughput, its storage and its one region are enough', () => {

@@ -322,9 +322,11 @@ describe('a simulated run', () => {
           });
           const result = simulate(model, 0);
           const through = result.stages.map(({ done }) => done);
+          // Half an event on its way may count as a whole one of the stage that it comes to.
           for (const [stage, done] of through.entries())
-            expect(done).toBeLessThanOrEqual(through[stage - 1] ?? rate * 4);
-          expect(result.drained).toBe(through.at(-1) === rate * 4);
+            expect(done).toBeLessThanOrEqual(stage === 0 ? rate * 4 : (through[stage - 1] as number) + 1);
+          if (result.drained) expect(through.at(-1)).toBe(rate * 4);
+          else expect(result.maxBacklog).toBeGreaterThan(0);
           expect(result.ru.busiestPerSecond).toBeLessThanOrEqual(ruPerSecond * 1.0001);
           expect(result.maxQueuedMs).toBeGreaterThanOrEqual(0);
           expect(result.drainMs).toBeGreaterThanOrEqual(0);

@@ -47,6 +47,41 @@ describe('cosmos-pipe plan', () => {
     expect(plan.choice.store.name).toBe('provisioned for the peak');
   });
 
+  it.each([
+    ['--rate 5000/s --peak 500/s', '--peak: 500/s is below the --rate of 5,000/s'],
+    ['--peak 5000/s --peak-duration 25h', '--peak-duration: a daily peak lasts a day at most, got 25h00m'],
+    ['--peak 5000/s --peak-duration 0s', '--peak-duration: expected more than 0s'],
+    ['--retention 0s', '--retention: expected more than 0s'],
+    ['--consumer-groups 0', '--consumer-groups: expected a whole number from 1'],
+    ['--rate 1000000000/s', 'physical partitions, more than the 100,000 that a plan takes'],
+  ])('refuses %s', async (flags, message) => {
+    const { code, stderr, stdout } = await cli(['plan', ...flags.split(' ')], { cwd });
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(message);
+  });
+
+  it('shows what is tiny as it is', async () => {
+    const tiny = ['plan', '--rate', '1/h', '--size', '10B', '--keys', '1', '--retention', '1m'];
+    const { code, stdout, stderr } = await cli(tiny, { cwd });
+    expect(code).toBe(0);
+    expect(stderr).toContain('load  0.0003 events/s; 10 B each; 1 key,');
+    expect(stdout).toMatch(/ingress +0\.0003 events\/s, 0\.05 B\/s/);
+    expect(stdout).toMatch(/storage +5\.1 B\n +0\.0003 items\/s x 266 B and 15% index, for 1m00s/);
+    expect(stdout).toMatch(/with skew headroom +400 RU\/s\n +a container has at least 400 RU\/s/);
+  });
+
+  it('takes fewer large events for a consumer, unless it is told', async () => {
+    const consumers = async (...flags: string[]): Promise<number> => {
+      const { stdout } = await cli(['plan', '--rate', '500/s', '--retention', '1h', '--json', ...flags], {
+        cwd,
+      });
+      return (JSON.parse(stdout) as { needs: { consumers: number } }).needs.consumers;
+    };
+    expect(await consumers('--size', '1KB')).toBe(1);
+    expect(await consumers('--size', '200KB')).toBe(5);
+    expect(await consumers('--size', '200KB', '--consumer-rate', '250/s')).toBe(2);
+  });
+
   it('rests on a measured report where one is given', async () => {
     await writeFile(join(cwd, 'bench.json'), JSON.stringify(sampleReport()));
     const { stdout } = await cli(['plan', '--rate', '1000/s', '--from', 'bench.json'], { cwd });
@@ -78,6 +113,7 @@ describe('cosmos-pipe plan', () => {
       'ruPerSecond',
       'skew',
       'physicalPartitions',
+      'possible',
       'storedGb',
       'hottestKey',
     ]);
@@ -145,7 +181,7 @@ describe('cosmos-pipe simulate', () => {
     expect(code).toBe(0);
     expect(stderr).toContain('outage  ingest@10m+2m');
     expect(stderr).toMatch(
-      /backlog up to 120,000 events, lag up to 2m00s, caught up 1[2-5]m\d\ds after its start/,
+      /backlog up to 120,000 events, lag up to 2m00s, caught up 1[2-5]m\d\ds after the start of the load/,
     );
     expect(stdout).toMatch(/Cosmos DB autoscale throughput +[\d.]+ +[\d,]+ RU\/s billed in the mean hour/);
     const report = JSON.parse(await readFile(join(cwd, 'outage.json'), 'utf8')) as RunReport;
@@ -202,6 +238,41 @@ describe('cosmos-pipe simulate', () => {
     const { code, stderr } = await cli(['simulate', flag, '0'], { cwd });
     expect(code).toBe(2);
     expect(stderr).toContain(`error: ${flag}: expected a whole number from 1, got "0"`);
+  });
+
+  it.each([
+    ['--outage ingest@2h+10m', 'ingest@2h+10m begins after the load of 1h00m'],
+    ['--outage ingest@10m+0s', 'expected one of more than 0s'],
+    ['--partitions 1025', '--partitions: a hub has 1,024 at most, got "1025"'],
+    ['--consumer-groups 0', '--consumer-groups: expected a whole number from 1, got "0"'],
+    ['--hub-retention 0s', '--hub-retention: expected more than 0s'],
+    ['--retention 0s', '--retention: expected more than 0s'],
+    ['--size 2MB', '--size: an event of 2,000,180 B is larger than the 1,048,576 B'],
+    ['--rate 1/s --duration 1ms', 'no event arrives within --duration (1.0ms)'],
+    ['--stages 1m:5/s --shape constant(5/s)', '--shape and --stages are two courses of one load'],
+    ['--throughput 100000000000', 'physical partitions'],
+  ])('refuses %s', async (flags, message) => {
+    const { code, stderr, stdout } = await cli(['simulate', ...flags.split(' ')], { cwd });
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(message);
+  });
+
+  it('gives no request units to readers of a feed that is not read', async () => {
+    const given = async (...flags: string[]): Promise<unknown> => {
+      const { stdout } = await cli(['simulate', '--duration', '1m', '--json', ...flags], { cwd });
+      const { config, stages } = JSON.parse(stdout) as RunReport;
+      return [config['ruPerSecond'], stages.length];
+    };
+    expect(await given('--no-feed')).toEqual(await given('--feed-readers', '0'));
+    expect(await given('--no-feed')).not.toEqual(await given());
+  });
+
+  it('says that no throughput is enough, where none is', async () => {
+    const { code, stderr } = await cli(['simulate', '--rate', '2000/s', '--keys', '1', '--duration', '10s'], {
+      cwd,
+    });
+    expect(code).toBe(0);
+    expect(stderr).toContain('warning: no throughput is enough for the busiest key');
   });
 
   it('refuses ramps on which nothing arrives', async () => {
