@@ -7,7 +7,7 @@ import type { StageRecorder } from './types.ts';
 const MAX_SLOTS = 3_600;
 /** Most latencies between two looks at the clock; fewer while a second has few, which would all miss their second. */
 const CLOCK_EVERY = 64;
-/** One in so many powers of two. */
+/** The clock is looked at again after a sixteenth of what the second has, as a power of two. */
 const CLOCK_SHIFT = 4;
 
 /** Parallel arrays, one value per slot of `intervalMs`. Percentiles of a slot are of its worst second. */

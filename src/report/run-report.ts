@@ -68,7 +68,10 @@ export interface ThresholdResult extends Threshold {
 /** The stage that limits the pipeline, and the figures that say so. */
 export interface Bottleneck {
   readonly stage: string;
-  /** `saturated`: it could not keep up; `latency`: everything kept up, and this stage adds most of the delay. */
+  /**
+   * `saturated`: it could not keep up; `throttled`: the service or its own `--max-ru` held it back; `latency`: everything kept
+   * up, and this stage adds most of the delay.
+   */
   readonly reason: 'saturated' | 'throttled' | 'latency';
   /** One sentence for a person. */
   readonly sentence: string;
