@@ -143,7 +143,8 @@ export interface StoreSize {
   readonly load: LoadMap;
 }
 
-export type StoreMode = 'provisioned' | 'autoscale';
+/** `raised`: provisioned throughput of a container that is made with less and raised then, which gives it fewer partitions. */
+export type StoreMode = 'provisioned' | 'raised' | 'autoscale';
 
 /** Beyond this the ranges of one container are more than a plan can lay keys into, and more than anybody is given. */
 const MAX_PHYSICAL_PARTITIONS = 100_000;
@@ -155,9 +156,9 @@ const MAX_HEADROOM = 8;
 
 /**
  * RU/s for a rate. Throughput is divided evenly among the physical partitions and their number depends on the throughput,
- * so it is raised until the busiest partition has enough, and no step further. A key that needs more than what each partition
- * of a new container has is given it by a container that is made with less and raised to the {@link StoreSize.ruPerSecond}
- * afterwards. Throws PipeError E_USAGE for a load of more physical partitions than one container has.
+ * so it grows until the busiest partition has enough, and no step further. A key that needs more than what each partition
+ * of a new container has is only given it by a container that is {@link StoreSize.raised}. Throws PipeError E_USAGE for a load
+ * of more physical partitions than one container has.
  */
 export function sizeStore(target: PipelineTarget, rate: number, mode: StoreMode, sheet: Sheet): StoreSize {
   const of = (name: FigureName): number => figure(sheet, name);
@@ -166,6 +167,8 @@ export function sizeStore(target: PipelineTarget, rate: number, mode: StoreMode,
   const storedGb = storedGigabytes(target, sheet);
   const byStorage = Math.max(1, Math.ceil(storedGb / of('storePartitionGb')));
   const perPartition = of('storePartitionRu');
+  const share = shareOf(mode, sheet);
+  const madeWith = mode === 'autoscale' ? share : of('storeInitialPartitionRu');
   const step = mode === 'autoscale' ? of('autoscaleStep') : of('storeRuStep');
   const least =
     mode === 'autoscale'
@@ -173,59 +176,62 @@ export function sizeStore(target: PipelineTarget, rate: number, mode: StoreMode,
       : Math.max(of('storeMinRu'), storedGb * of('storeMinRuPerGb'));
   const roundUp = (ru: number): number => Math.ceil((ru - 1e-6) / step) * step;
   const first = roundUp(Math.max(least, skewed + even));
-  const sized = (share: number): StoreSize => {
-    const partitionsOf = (ru: number): number => Math.max(byStorage, Math.ceil(ru / share));
-    // What a container is made with that has so many partitions.
-    const leastWith = (partitions: number): number =>
-      partitions > byStorage ? roundUp((partitions - 1) * initialShare(mode, sheet) + 1) : 0;
-    let ruPerSecond = first;
-    let physicalPartitions = 0;
-    let load: LoadMap | undefined;
-    for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const wanted = partitionsOf(ruPerSecond);
-      if (load === undefined || wanted !== physicalPartitions) load = mapOf(target, 1, wanted);
-      physicalPartitions = wanted;
-      const busiest = load.hottestStoreShare * skewed + even / physicalPartitions;
-      const alone = load.hottestKeyShare * skewed + even / physicalPartitions;
-      const needed = roundUp(Math.max(least, busiest * physicalPartitions));
-      const fits = busiest <= perPartition && needed <= ruPerSecond;
-      // Keys that share a partition are told apart by more partitions, a single key is not.
-      const next = busiest <= perPartition ? needed : roundUp(morePartitions(physicalPartitions) * share);
-      const tooMuch = busiest > share && next > first * MAX_HEADROOM;
-      const isLast = round === MAX_ROUNDS - 1 || partitionsOf(next) > MAX_PHYSICAL_PARTITIONS;
-      if (fits || alone > perPartition || tooMuch || isLast)
-        return {
-          ruWithoutSkew: skewed + even,
-          ruPerSecond: fits ? Math.max(needed, leastWith(physicalPartitions)) : ruPerSecond,
-          physicalPartitions,
-          skew: load.hottestStoreShare * physicalPartitions,
-          possible: fits,
-          keyFits: load.hottestKeyShare * storedGb <= of('storeLogicalPartitionGb'),
-          leastRu: least,
-          raised: mode === 'provisioned' && physicalPartitions * initialShare(mode, sheet) < ruPerSecond,
-          storedGb,
-          load,
-        };
-      ruPerSecond = next;
+  const partitionsOf = (ru: number): number => Math.max(byStorage, Math.ceil(ru / share));
+  // What a container is made with that has so many partitions.
+  const leastWith = (partitions: number): number =>
+    partitions > byStorage ? roundUp((partitions - 1) * madeWith + 1) : 0;
+  let ruPerSecond = first;
+  let physicalPartitions = 0;
+  let load: LoadMap | undefined;
+  for (let round = 0; round < MAX_ROUNDS; round += 1) {
+    const wanted = partitionsOf(ruPerSecond);
+    if (load === undefined || wanted !== physicalPartitions) load = mapOf(target, 1, wanted);
+    physicalPartitions = wanted;
+    const busiest = load.hottestStoreShare * skewed + even / physicalPartitions;
+    const alone = load.hottestKeyShare * skewed + even / physicalPartitions;
+    const needed = roundUp(Math.max(least, busiest * physicalPartitions));
+    const fits = busiest <= perPartition && needed <= ruPerSecond;
+    // Keys that share a partition are told apart by more partitions, a single key is not.
+    const next = busiest <= perPartition ? needed : roundUp(morePartitions(physicalPartitions) * share);
+    const tooMuch = busiest > share && next > first * MAX_HEADROOM;
+    const isLast = round === MAX_ROUNDS - 1 || partitionsOf(next) > MAX_PHYSICAL_PARTITIONS;
+    if (fits || alone > perPartition || tooMuch || isLast) {
+      const size = {
+        ruWithoutSkew: skewed + even,
+        ruPerSecond: fits ? Math.max(needed, leastWith(physicalPartitions)) : ruPerSecond,
+        physicalPartitions,
+        skew: load.hottestStoreShare * physicalPartitions,
+        possible: fits,
+        keyFits: load.hottestKeyShare * storedGb <= of('storeLogicalPartitionGb'),
+        leastRu: least,
+        raised: mode === 'raised' && physicalPartitions * madeWith < ruPerSecond,
+        storedGb,
+        load,
+      };
+      return fits || mode !== 'provisioned' ? size : sizeStore(target, rate, 'raised', sheet);
     }
-    throw new RangeError('a size takes at least one round');
-  };
-  const asMade = sized(initialShare(mode, sheet));
-  return asMade.possible || mode === 'autoscale' ? asMade : sized(perPartition);
+    ruPerSecond = next;
+  }
+  throw new RangeError('a size takes at least one round');
 }
 
 function morePartitions(count: number): number {
   return count + Math.ceil(count * MORE_PARTITIONS);
 }
 
-/** Physical partitions that a container made with this throughput has. */
+/** Physical partitions that this throughput makes. */
 export function physicalPartitionsFor(ruPerSecond: number, mode: StoreMode, sheet: Sheet): number {
-  return Math.max(1, Math.ceil(ruPerSecond / initialShare(mode, sheet)));
+  return Math.max(1, Math.ceil(ruPerSecond / shareOf(mode, sheet)));
 }
 
-/** RU/s of a physical partition of a container that is made with them. */
-function initialShare(mode: StoreMode, sheet: Sheet): number {
-  return figure(sheet, mode === 'autoscale' ? 'storePartitionRu' : 'storeInitialPartitionRu');
+/** RU/s of a physical partition, above which there is one more. */
+function shareOf(mode: StoreMode, sheet: Sheet): number {
+  return figure(sheet, mode === 'provisioned' ? 'storeInitialPartitionRu' : 'storePartitionRu');
+}
+
+/** What a container is made with that is raised then. */
+export function madeWithRu({ physicalPartitions }: StoreSize, sheet: Sheet): number {
+  return physicalPartitions * figure(sheet, 'storeInitialPartitionRu');
 }
 
 /** Data and index after the retention. */

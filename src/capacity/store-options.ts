@@ -3,7 +3,14 @@ import { buildModel, type Provision, scheduleOf } from './build-model.ts';
 import { costOf, type HubPurchase, type StorePurchase } from './cost.ts';
 import { figure, type Sheet } from './sheet.ts';
 import { type Queues, simulateQueues } from './simulate.ts';
-import { consumersFor, type HubSize, physicalPartitionsFor, type StoreSize, sizeStore } from './sizing.ts';
+import {
+  consumersFor,
+  type HubSize,
+  madeWithRu,
+  physicalPartitionsFor,
+  type StoreSize,
+  sizeStore,
+} from './sizing.ts';
 import { meanRate, type PipelineTarget, peakRate, readRuPerSecond, ruPerEvent } from './target.ts';
 import { amount, gigabytes } from './text.ts';
 
@@ -22,6 +29,8 @@ export interface StoreOption {
 
 /** A plan asks for the lag of whole days, a dozen times. A divisor of an hour: autoscale is billed by the hour. */
 const PLAN_STEP_MS = 60_000;
+/** A container that is made with less and raised is worth the trouble where it needs no more than this part. */
+const WORTH_RAISING = 0.95;
 
 /** Every way to buy the throughput, the cheapest first. `peak` is the size for the peak rate. */
 export function storeOptions(
@@ -36,6 +45,15 @@ export function storeOptions(
     return option(name, target, size, purchase, day, sheet, note);
   };
   const options = [provisioned('provisioned for the peak', peak, 'never behind')];
+  const raised = sizeStore(target, peakRate(target), 'raised', sheet);
+  if (raised.raised && raised.possible && raised.ruPerSecond < peak.ruPerSecond * WORTH_RAISING)
+    options.push(
+      provisioned(
+        'made with less, raised',
+        raised,
+        `make it with ${amount(madeWithRu(raised, sheet))} RU/s, raise it then`,
+      ),
+    );
   const smaller = target.peak && smallestWithinLag(target, hub, peak, sheet);
   if (smaller !== undefined && smaller.ruPerSecond < peak.ruPerSecond)
     options.push(provisioned('provisioned for the lag', smaller, 'the hub holds the peak meanwhile'));
@@ -133,7 +151,7 @@ function smallestWithinLag(target: PipelineTarget, hub: HubSize, peak: StoreSize
     ruPerSecond,
     physicalPartitions: Math.max(
       Math.ceil(peak.storedGb / figure(sheet, 'storePartitionGb')),
-      physicalPartitionsFor(ruPerSecond, peak.raised ? 'autoscale' : 'provisioned', sheet),
+      physicalPartitionsFor(ruPerSecond, peak.raised ? 'raised' : 'provisioned', sheet),
     ),
   });
   const keeps = (size: StoreSize): boolean => {

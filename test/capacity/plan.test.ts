@@ -475,6 +475,40 @@ describe('a plan', () => {
     expect(stored).toMatch(/^13 by storage, \d by throughput; each gets [\d,.]+ RU\/s$/);
   });
 
+  it('offers a container that is made with less where keys share partitions, and it simulates', () => {
+    const target = sampleTarget({ ratePerSecond: 13_334, keys: 272, retentionMs: 3_600_000 });
+    const options = plan(target, DEFAULT_SHEET).options;
+    const ruOf = (name: string) => {
+      const { purchase, physicalPartitions, note } = options.find(
+        (option) => option.name === name,
+      ) as StoreOption;
+      return { ru: purchase.mode === 'provisioned' ? purchase.ruPerSecond : 0, physicalPartitions, note };
+    };
+    const raised = ruOf('made with less, raised');
+    expect(raised.ru).toBeLessThan(0.6 * ruOf('provisioned for the peak').ru);
+    expect(raised.ru / raised.physicalPartitions).toBeLessThanOrEqual(10_000);
+    const madeWith = raised.physicalPartitions * 6_000;
+    expect(madeWith).toBeLessThan(raised.ru);
+    expect(raised.note).toBe(`make it with ${madeWith.toLocaleString('en-US')} RU/s, raise it then`);
+    const queuedMs = (ruPerSecond: number): number => {
+      const provision = {
+        throughputUnits: 15,
+        hubPartitions: 15,
+        consumers: 2,
+        ruPerSecond,
+        physicalPartitions: raised.physicalPartitions,
+        withFeed: true,
+        withCache: false,
+      };
+      const schedule = { shape: constant(13_334), durationMs: 300_000 };
+      return simulate(buildModel(target, provision, schedule, DEFAULT_SHEET), 0, 1_000).maxQueuedMs;
+    };
+    expect(queuedMs(raised.ru)).toBe(0);
+    expect(queuedMs(raised.ru * 0.98)).toBeGreaterThan(2_000);
+    const even = plan(sampleTarget({ retentionMs: 3_600_000 }), DEFAULT_SHEET).options;
+    expect(even.map(({ name }) => name)).not.toContain('made with less, raised');
+  });
+
   it('buys nothing for a key that outgrows its logical partition, and says when it is full', () => {
     const ofDays = (days: number) =>
       plan(sampleTarget({ keys: 10, ratePerSecond: 10, retentionMs: days * 86_400_000 }), DEFAULT_SHEET);

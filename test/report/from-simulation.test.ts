@@ -153,6 +153,18 @@ describe('what a measured run tells', () => {
     expect(measured.latency?.ingest?.p50Ms).toBeGreaterThan(0);
   });
 
+  it('is no stage done before the one that feeds it, although each had its best second at another time', () => {
+    const late = sampleStage('ingest');
+    const stages = [
+      sampleStage('produce'),
+      { ...late, series: { ...late.series, latencyP50Ms: [300], latencyP99Ms: [900] } },
+      sampleStage('feed'),
+    ];
+    const { latency } = measuredBy(sampleReport({ stages }), 'bench.json');
+    expect(latency?.ingest).toEqual({ p50Ms: 300, p99Ms: 900 });
+    expect(latency?.feed).toEqual({ p50Ms: 300, p99Ms: 900 });
+  });
+
   it('is the rate of an ingest that was the limit by itself, not one that was throttled', () => {
     const bottleneck = { stage: 'ingest', reason: 'saturated', sentence: '' } as const;
     const stages = [sampleStage('produce'), sampleStage('ingest', { perSecond: 500 })];
