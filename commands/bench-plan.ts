@@ -150,7 +150,7 @@ function titleOf(
           : rate === undefined
             ? 'full speed'
             : `${typeof rate === 'number' ? formatCount(rate) : rate} events/s`;
-  if (events === undefined) return schedule;
+  if (events === undefined) return `${schedule}, until it is stopped`;
   const isRate = schedule.endsWith('/s') && rate !== undefined;
   return isRate
     ? `${formatCount(events)} events at ${schedule}`

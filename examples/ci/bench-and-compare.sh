@@ -28,7 +28,7 @@ bench() {
   fi
   code=0
   # The step summary is for the comparison, not for every round.
-  (cd "$checkout" && GITHUB_STEP_SUMMARY='' "./$command" bench --local --quiet --warmup "${WARMUP:-3s}" "$@" \
+  (cd "$checkout" && GITHUB_STEP_SUMMARY='' "./$command" bench --local --quiet ${WARMUP:+--warmup "$WARMUP"} "$@" \
     --output "$reports/$report.json" > "$reports/$report.txt") || code=$?
   case $code in
     0 | 4 | 99) ;;

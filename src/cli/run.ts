@@ -1,7 +1,7 @@
 import { Command as Commander, Option } from 'commander';
 import { isRecord, loadPipelineFile, type PipelineFile } from '../config/pipeline-file.ts';
 import type { Clock } from '../util/clock.ts';
-import { ExitCode } from '../util/errors.ts';
+import { ExitCode, PipeError } from '../util/errors.ts';
 import type { Command, OptionSpec, OptionSpecs, ParentChannel } from './command.ts';
 import { createContext } from './context.ts';
 import { printConfig } from './print-config.ts';
@@ -141,6 +141,7 @@ async function runCommand(
   const global = stub.optsWithGlobals<GlobalOptions>();
   const file = await loadPipelineFile(options.cwd, global.config);
   const target = global.target ?? defaultTarget(file);
+  checkSection(file, name, command.options);
   const resolved = resolveOptions(command.options, {
     flags: givenFlags(stub, command.options),
     env: options.env,
@@ -194,6 +195,19 @@ function attributeOf(spec: OptionSpec<unknown>): string {
 function defaultTarget(file: PipelineFile | undefined): string | undefined {
   const target = file?.sections['target'];
   return typeof target === 'string' ? target : undefined;
+}
+
+/** Refuses what the command's own section says in vain: a typing error would send the default load. */
+function checkSection(file: PipelineFile | undefined, name: string, specs: OptionSpecs): void {
+  const section = file?.sections[name] ?? {};
+  const unknown = isRecord(section) ? Object.keys(section).find((key) => !Object.hasOwn(specs, key)) : '';
+  if (file === undefined || unknown === undefined) return;
+  const problem = isRecord(section)
+    ? `unknown entry ${unknown}`
+    : `expected a mapping, got ${JSON.stringify(section)}`;
+  throw new PipeError('E_CONFIG', `${file.path}: ${name}: ${problem}`, {
+    hint: `entries of ${name}: ${Object.keys(specs).join(', ')}`,
+  });
 }
 
 /** The command's own section is stronger than the chosen target's. */

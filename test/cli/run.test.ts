@@ -78,6 +78,17 @@ it('takes the settings of the chosen target below those of the command', async (
   expect(await optionValue('eventHub', ['--target', 'live'])).toBe('hub-l');
 });
 
+it('refuses an entry of its section that it does not know', async () => {
+  writeFileSync(join(folder, 'pipeline.yaml'), 'probe: { rate: 7/s, ratte: 5/s }\nother: { ratte: 5/s }\n');
+  const { code, stderr } = await probing([]);
+  expect(code).toBe(2);
+  expect(stderr).toMatch(
+    /^error: .*pipeline\.yaml: probe: unknown entry ratte \[E_CONFIG\]\n hint: entries of probe: .*\brate\b/,
+  );
+  writeFileSync(join(folder, 'pipeline.yaml'), 'probe: fast\n');
+  expect((await probing([])).stderr).toContain('pipeline.yaml: probe: expected a mapping, got "fast"');
+});
+
 it('collects a repeatable flag, and reads a negated one as false', async () => {
   expect(await optionValue('stages', ['--stages', 'a', '--stages', 'b'])).toEqual(['a', 'b']);
   expect(await optionValue('ledger', ['--no-ledger'])).toBe(false);
