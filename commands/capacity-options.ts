@@ -5,6 +5,7 @@ import type { OptionValues } from '../src/cli/command.ts';
 import { opt } from '../src/cli/options.ts';
 import { measuredBy, saturatedIngestRate } from '../src/report/measured.ts';
 import type { RunReport } from '../src/report/run-report.ts';
+import { usageError } from '../src/util/errors.ts';
 import { parseKeyDistribution } from '../src/workload/keys.ts';
 import { pricesOption } from './prices-option.ts';
 
@@ -103,6 +104,11 @@ export async function targetOf(
   cwd: string,
 ): Promise<PipelineTarget> {
   const report = values.from === undefined ? undefined : await reportAt(resolve(cwd, values.from));
+  if (report?.kind === 'simulate')
+    throw usageError(
+      `--from: ${values.from} is a prediction, and nothing was measured in it`,
+      'measure a run with: cosmos-pipe bench -o bench.json',
+    );
   const measured = report && measuredBy(report, values.from as string);
   const saturated = report && saturatedIngestRate(report);
   return {

@@ -76,11 +76,15 @@ function keyWarnings(target: PipelineTarget, hub: HubSize, store: StoreSize, she
 /** From here on it is worth saying what the headroom for keys that share a partition comes from. */
 const MUCH_SKEW = 1.5;
 
-function storeWarnings({ ruPerSecond, ruWithoutSkew, skew, storedGb }: StoreSize, sheet: Sheet): string[] {
+function storeWarnings(
+  { physicalPartitions, ruPerSecond, ruWithoutSkew, skew, storedGb }: StoreSize,
+  sheet: Sheet,
+): string[] {
   const of = (name: FigureName): number => figure(sheet, name);
   const found: string[] = [];
   const byStorage = Math.ceil(storedGb / of('storePartitionGb'));
-  if (byStorage > Math.ceil(ruWithoutSkew / of('storePartitionRu')) && skew >= MUCH_SKEW)
+  const isStorage = physicalPartitions === byStorage && byStorage * of('storePartitionRu') > ruWithoutSkew;
+  if (isStorage && skew >= MUCH_SKEW)
     found.push(
       `storage, not throughput, makes ${amount(byStorage)} partitions of ${amount(ruPerSecond / byStorage)} RU/s each: the busiest carries ${amount(skew)} times its share, and all have to have as much; a shorter retention helps more than more RU/s`,
     );

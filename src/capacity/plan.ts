@@ -221,7 +221,7 @@ function figures(
       section: 'cosmos db',
       name: 'physical partitions',
       value: amount(store.physicalPartitions),
-      why: `${amount(byStorage)} by storage, ${amount(physicalPartitionsFor(store.ruPerSecond, store.raised ? 'raised' : 'provisioned', sheet))} by throughput; each gets ${amount(store.ruPerSecond / store.physicalPartitions)} RU/s${store.raised ? `: make the container with ${amount(madeWithRu(store, sheet))} RU/s and raise it then` : ''}`,
+      why: `${amount(byStorage)} by storage, ${amount(physicalPartitionsFor(store.ruPerSecond, store.raised ? 'raised' : 'provisioned', sheet))} by throughput; each gets ${amount(store.ruPerSecond / store.physicalPartitions)} RU/s${store.raised && store.possible ? `: make the container with ${amount(madeWithRu(store, sheet))} RU/s and raise it then` : ''}`,
       sources: sources('storePartitionGb', 'storeInitialPartitionRu', 'storePartitionRu'),
     },
   ];

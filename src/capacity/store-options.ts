@@ -49,7 +49,7 @@ export function storeOptions(
   if (raised.raised && raised.possible && raised.ruPerSecond < peak.ruPerSecond * WORTH_RAISING)
     options.push(
       provisioned(
-        'made with less, raised',
+        'provisioned, then raised',
         raised,
         `make it with ${amount(madeWithRu(raised, sheet))} RU/s, raise it then`,
       ),

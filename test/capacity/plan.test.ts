@@ -484,7 +484,7 @@ describe('a plan', () => {
       ) as StoreOption;
       return { ru: purchase.mode === 'provisioned' ? purchase.ruPerSecond : 0, physicalPartitions, note };
     };
-    const raised = ruOf('made with less, raised');
+    const raised = ruOf('provisioned, then raised');
     expect(raised.ru).toBeLessThan(0.6 * ruOf('provisioned for the peak').ru);
     expect(raised.ru / raised.physicalPartitions).toBeLessThanOrEqual(10_000);
     const madeWith = raised.physicalPartitions * 6_000;
@@ -506,7 +506,7 @@ describe('a plan', () => {
     expect(queuedMs(raised.ru)).toBe(0);
     expect(queuedMs(raised.ru * 0.98)).toBeGreaterThan(2_000);
     const even = plan(sampleTarget({ retentionMs: 3_600_000 }), DEFAULT_SHEET).options;
-    expect(even.map(({ name }) => name)).not.toContain('made with less, raised');
+    expect(even.map(({ name }) => name)).not.toContain('provisioned, then raised');
   });
 
   it('buys nothing for a key that outgrows its logical partition, and says when it is full', () => {
@@ -558,6 +558,9 @@ describe('a plan', () => {
     const warnings = (overrides: Partial<PipelineTarget>): string =>
       plan(sampleTarget({ ratePerSecond: 1_000, ...overrides }), DEFAULT_SHEET).warnings.join('\n');
     expect(warnings({ retentionMs: 7 * 86_400_000 })).toBe('');
+    // 30 partitions by storage, 49 by throughput.
+    const large = { bodyBytes: 900_000, ratePerSecond: 200, keys: 1_000, feedReaders: 3, indexedTerms: 0 };
+    expect(warnings({ ...large, retentionMs: 7_200_000 })).not.toContain('storage');
     expect(warnings({ keys: 200, retentionMs: 7 * 86_400_000 })).toMatch(
       /^storage, not throughput, makes 17 partitions of [\d,]+ RU\/s each: the busiest carries [\d.]+ times its share/,
     );

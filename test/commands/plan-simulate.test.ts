@@ -88,6 +88,13 @@ describe('cosmos-pipe plan', () => {
     expect(stdout).toMatch(/a write +7 RU\n +measured in bench\.json/);
   });
 
+  it('does not take a prediction for a measured run', async () => {
+    await writeFile(join(cwd, 'predicted.json'), JSON.stringify({ ...sampleReport(), kind: 'simulate' }));
+    const { code, stderr } = await cli(['plan', '--from', 'predicted.json'], { cwd });
+    expect(code).toBe(2);
+    expect(stderr).toContain('--from: predicted.json is a prediction, and nothing was measured in it');
+  });
+
   it('is one document with every number, whose members docs/capacity.md names', async () => {
     const { stdout } = await cli(['plan', '--rate', '2000/s', '--keys', '100', '--json'], { cwd });
     const plan = JSON.parse(stdout) as { readonly needs: object };
