@@ -86,10 +86,11 @@ async function bench(values: BenchValues, context: CommandContext): Promise<Exit
   return report.search?.ratePerSecond === 0 ? ExitCode.ThresholdsCrossed : code;
 }
 
-/** The report, below what the search or the repeats found: that is what was asked for. */
+/** The report, and what the search or the repeats found: first of all, unless there is a doubt, which comes first. */
 function renderFound(report: RunReport, paint?: Paint): string {
-  const found = report.search ? searchLines(report.search) : repeatLines(report);
-  return [...found, ...(found.length > 0 ? [''] : []), renderText(report, paint)].join('\n');
+  const found = (report.search ? searchLines(report.search) : repeatLines(report)).join('\n');
+  const text = renderText(report, paint);
+  return (report.valid ? [found, text] : [text, found]).filter((part) => part !== '').join('\n\n');
 }
 
 /** The run, or the median of several. One that was cut short is no repeat, unless it is the only one or found something wrong. */

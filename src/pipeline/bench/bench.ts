@@ -68,6 +68,7 @@ export interface BenchResult {
   readonly process: ProcessSummary;
   /** The key of most acknowledged events; absent where several have as many. */
   readonly hottestKey?: { readonly key: string; readonly events: number };
+  /** The load was cut short; what was sent is carried through and verified whenever the signal comes. */
   readonly interrupted: boolean;
 }
 
@@ -182,7 +183,7 @@ class BenchRun {
         verdict: this.#verifier.verdict(),
         process,
         ...this.#hottestKey(),
-        interrupted: this.#options.signal.aborted,
+        interrupted: produce.interrupted,
       };
     } finally {
       this.#end.abort();

@@ -131,10 +131,10 @@ function bench(
   stages = arrayPipeline(defects),
 ): Promise<BenchResult> {
   return startBench(stages, {
-    ...hooks,
     run: RUN,
     clock: systemClock,
     signal: new AbortController().signal,
+    ...hooks,
     bodyFields: { key: 'deviceId', sequence: 'deviceSequenceNumber' },
     quietMs: 100,
   }).result;
@@ -237,6 +237,15 @@ describe('bench', () => {
       ['draining', false],
     ]);
     expect(loads).toHaveLength(1);
+  });
+
+  it('is not interrupted by what comes when everything is sent', async () => {
+    const stop = new AbortController();
+    const { interrupted, verdict } = await bench(undefined, {
+      signal: stop.signal,
+      onSent: async () => stop.abort(),
+    });
+    expect({ interrupted, ok: verdict.ok }).toEqual({ interrupted: false, ok: true });
   });
 
   it('names the key that most events had, where there is one', async () => {
