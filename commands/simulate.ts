@@ -57,8 +57,7 @@ const options = {
   }),
   duration: opt.positiveDurationMs({
     flags: '-d, --duration <duration>',
-    description: 'how long events arrive',
-    fallback: '1h',
+    description: 'how long events arrive (default: as long as --stages, else 1h)',
     ...load,
   }),
   stages: opt.custom(parseStages, {
@@ -130,7 +129,15 @@ const options = {
   ...reportOptions,
 };
 
-type Values = OptionValues<typeof options>;
+type Given = OptionValues<typeof options>;
+type Values = Given & { readonly duration: number };
+
+const HOUR_MS = 3_600_000;
+
+function withDuration(given: Given): Values {
+  const ramps = given.stages?.reduce((sum, { durationMs }) => sum + durationMs, 0);
+  return { ...given, duration: given.duration ?? ramps ?? HOUR_MS };
+}
 
 export const command = defineCommand({
   description: [
@@ -148,15 +155,16 @@ export const command = defineCommand({
     "cosmos-pipe simulate --rate 8000/s --key-distribution 'zipf(1.2)' --from bench.json",
   ],
   options,
-  async run(values, context): Promise<ExitCode> {
+  async run(given, context): Promise<ExitCode> {
+    const values = withDuration(given);
     const { terminal, clock, cwd, env, version } = context;
     await checkOutputs(values.output, cwd);
     const sheet = await sheetOf(values.prices, cwd);
     checkFlags(values, sheet);
     const outages = values.outage.map(({ text: spec }) => spec);
     const { shape, meanPerSecond, peakPerSecond, text } = scheduleOf(values);
-    const given = await targetOf(values, { ratePerSecond: meanPerSecond, maxLagMs: 0 }, cwd);
-    const target = values.feed === false ? { ...given, feedReaders: 0 } : given;
+    const asked = await targetOf(values, { ratePerSecond: meanPerSecond, maxLagMs: 0 }, cwd);
+    const target = values.feed === false ? { ...asked, feedReaders: 0 } : asked;
     if (wireBytes(target, sheet) > figure(sheet, 'hubMaxEventBytes'))
       throw usageError(
         `--size: an event of ${amount(wireBytes(target, sheet))} B is larger than the ${amount(figure(sheet, 'hubMaxEventBytes'))} B that Event Hubs takes`,
@@ -279,7 +287,7 @@ function costOfRun(
 ): Cost {
   const { throughputUnits = 1, ruPerSecond, physicalPartitions } = provision;
   const { capture = false, regions } = target;
-  const eventsPerHour = (events * 3_600_000) / durationMs;
+  const eventsPerHour = (events * HOUR_MS) / durationMs;
   const [enough] = sizeHub(target, rate, sheet).purchases;
   const standard = { tier: 'standard', throughputUnits, ...(capture && { capture }) } as const;
   const load = mapOf(target, 1, physicalPartitions);

@@ -47,7 +47,8 @@ export function reportOfSimulation(
     perWrite: Math.round(ruPerWrite * 100) / 100,
   };
   const doubts = doubtsAbout(simulation, context);
-  const bottleneck = throttledAtTheDoor(simulation, model) ?? findBottleneck(stages, ru);
+  const bottleneck =
+    throttledAtTheDoor(simulation, model) ?? slowedOnTheWayOut(findBottleneck(stages, ru), model);
   const endToEnd = stages.at(-1)?.latency;
   const scheduleMs = durationMs - simulation.drainMs;
   const report: RunReport = {
@@ -130,14 +131,14 @@ function withLag(found: Bottleneck, simulation: Simulation, { outages = [] }: Pi
   return { ...found, sentence: [...causes, drainSentence(simulation)].join('; ') };
 }
 
-/** What was short for a while, of a pipeline that made up for it. */
+/** Which stage was short for a while, of a pipeline that made up for it: the one that adds most to the slowest event. */
 function shortFor({ stages }: Simulation): string[] {
-  const refused = stages.find(({ throttled }) => throttled > 0);
-  return [
-    refused === undefined
-      ? 'every stage kept up but for a while'
-      : `${refused.name} kept up but for a while, in which ${formatCount(refused.throttled)} operations were throttled`,
-  ];
+  const added = stages.map(({ latency }, index) => latency.maxMs - (stages[index - 1]?.latency.maxMs ?? 0));
+  const slowest = stages[added.indexOf(Math.max(...added))];
+  if (slowest === undefined) return [];
+  const refused =
+    slowest.throttled > 0 ? `, in which ${formatCount(slowest.throttled)} operations were throttled` : '';
+  return [`${slowest.name} kept up but for a while${refused}`];
 }
 
 function doubtsAbout(simulation: Simulation, { hubRetentionMs }: SimulationReportContext): string[] {
@@ -170,6 +171,19 @@ function throttledAtTheDoor(
     stage: 'produce',
     reason: 'throttled',
     sentence: `${formatCount(unsent)} events could not be sent while the load lasted: the namespace lets ${formatCount(hub.ingressPerSecond)} events/s in`,
+  };
+}
+
+/** Consumers that could read faster than the namespace lets them. */
+function slowedOnTheWayOut(
+  found: Bottleneck | undefined,
+  { hub, ingest }: PipelineModel,
+): Bottleneck | undefined {
+  if (found?.stage !== 'ingest' || found.reason !== 'saturated') return found;
+  if (hub.egressPerSecond >= ingest.consumers * ingest.capacityPerSecond) return found;
+  return {
+    ...found,
+    sentence: `${found.sentence}, as the namespace lets ${formatCount(hub.egressPerSecond)} events/s out to each consumer group`,
   };
 }
 

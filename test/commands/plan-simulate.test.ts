@@ -293,9 +293,13 @@ describe('cosmos-pipe simulate', () => {
       cwd,
     });
     expect(JSON.parse(shaped.stdout)).toMatchObject({ load: { requestedEvents: 1_800_000 } });
-    const ramped = await cli(['simulate', '--stages', '10s:1000/s,10s:0/s', '--duration', '20s', '--json'], {
+    const ramped = await cli(['simulate', '--stages', '10s:1000/s,10s:0/s', '--json'], {
       cwd,
     });
-    expect(JSON.parse(ramped.stdout)).toMatchObject({ load: { requestedEvents: 10_000 } });
+    expect(JSON.parse(ramped.stdout)).toMatchObject({
+      title: 'simulated: up to 1,000 events/s for 20.0s',
+      durationMs: 20_000,
+      load: { requestedEvents: 10_000 },
+    });
   });
 });

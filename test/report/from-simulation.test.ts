@@ -68,6 +68,13 @@ describe('the report of a simulation', () => {
     );
   });
 
+  it('says where consumers wait for the namespace', () => {
+    const hub = { ingressPerSecond: 3_000, egressPerSecond: 400 };
+    expect(reportOf({ overrides: { hub } }).bottleneck?.sentence).toMatch(
+      /it finished 400 events\/s of 1,000 sent, as the namespace lets 400 events\/s out to each consumer group/,
+    );
+  });
+
   it('does not say of a pipeline that fell behind for a while that every stage kept up', () => {
     const shape = steps([
       { durationMs: 300_000, ratePerSecond: 100 },
@@ -80,7 +87,7 @@ describe('the report of a simulation', () => {
       /^ingest kept up but for a while, in which [\d,]+ operations were throttled; backlog up to .*, caught up 5m\d\ds after the start of the load$/,
     );
     const slow = reportOf({ overrides: { schedule, cache: { capacityPerSecond: 700 } } });
-    expect(slow.bottleneck?.sentence).toMatch(/^every stage kept up but for a while; backlog up to/);
+    expect(slow.bottleneck?.sentence).toMatch(/^cache kept up but for a while; backlog up to/);
   });
 
   it('has the rates of the schedule, and one number of refusals', () => {
