@@ -1,7 +1,7 @@
 import type { Plan } from '../capacity/plan.ts';
 import { counted } from '../capacity/text.ts';
 import { formatDurationMs } from '../util/duration.ts';
-import { formatCount } from './format.ts';
+import { formatCount, formatMoney } from './format.ts';
 import { formatTable } from './table.ts';
 import type { Paint } from './text.ts';
 import { wrap } from './wrap.ts';
@@ -51,7 +51,7 @@ function optionLines({ options, choice, currency }: Plan, paint: Paint): string[
           : option.maxLagMs === 0
             ? 'none'
             : formatDurationMs(option.maxLagMs),
-        formatCount(option.perMonth),
+        formatMoney(option.perMonth),
         option.note,
       ]),
     ],
@@ -74,20 +74,13 @@ function choiceLines({ choice }: Plan, paint: Paint): string[] {
     `    Event Hubs ${bought}; Cosmos DB ${choice.store.name}`,
     ...formatTable(
       [
-        ...cost.items.map(({ name, perHour, why }) => [name, money(perHour), why]),
-        ['together', money(cost.perHour), `${cost.currency} an hour`],
-        ['', money(cost.perMonth), `${cost.currency} a month`],
-        ['', money(cost.perMillionEvents), `${cost.currency} per million events`],
+        ...cost.items.map(({ name, perHour, why }) => [name, formatMoney(perHour), why]),
+        ['together', formatMoney(cost.perHour), `${cost.currency} an hour`],
+        ['', formatMoney(cost.perMonth), `${cost.currency} a month`],
+        ['', formatMoney(cost.perMillionEvents), `${cost.currency} per million events`],
       ],
       { indent: 4, left: [0, 2] },
     ),
     `    ${paint('dim', cost.prices)}`,
   ];
-}
-
-function money(value: number): string {
-  return value.toLocaleString('en-US', {
-    minimumFractionDigits: 2,
-    maximumFractionDigits: value < 1 ? 3 : 2,
-  });
 }
