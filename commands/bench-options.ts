@@ -60,7 +60,8 @@ export const benchOptions = {
   }),
   stages: opt.custom(checked(parseStages), {
     flags: '--stages <list>',
-    description: 'linear ramps instead of --rate: 30s:1000/s,2m:5000/s,30s:0/s',
+    description:
+      'ramps, each from the rate before it (the first from --rate or 0): 30s:1000/s,2m:5000/s,30s:0/s',
     ...load,
   }),
   keys: opt.custom((text) => parseWhole(text, 1, MAX_KEYS), {

@@ -2,7 +2,7 @@ import type { ContainerSpec } from '../src/cosmos/containers.ts';
 import { formatCount } from '../src/report/format.ts';
 import type { Threshold } from '../src/report/run-report.ts';
 import { parseThreshold } from '../src/report/thresholds.ts';
-import { formatDurationMs } from '../src/util/duration.ts';
+import { formatDurationMs, parseRatePerSecond } from '../src/util/duration.ts';
 import { usageError } from '../src/util/errors.ts';
 import type { Scenario } from '../src/workload/scenario.ts';
 import type { WorkloadInput } from '../src/workload/spec.ts';
@@ -94,7 +94,7 @@ function workloadOf(values: BenchValues, scenario: Scenario | undefined): Worklo
   const { rate: _rate, stages: _stages, shape: _shape, ...rest } = base;
   const schedule =
     stages !== undefined
-      ? { ...rest, stages }
+      ? { ...rest, stages, ...(rate !== undefined && { rate }) }
       : rate !== undefined || scenario === undefined
         ? { ...rest, rate: rate ?? DEFAULT_RATE }
         : base;
@@ -149,9 +149,9 @@ function titleOf(
           ? `shape ${shape}`
           : rate === undefined
             ? 'full speed'
-            : `${typeof rate === 'number' ? formatCount(rate) : rate} events/s`;
+            : `${formatCount(typeof rate === 'number' ? rate : parseRatePerSecond(rate))} events/s`;
   if (events === undefined) return `${schedule}, until it is stopped`;
-  const isRate = schedule.endsWith('/s') && rate !== undefined;
+  const isRate = rate !== undefined && stages === undefined && shape === undefined;
   return isRate
     ? `${formatCount(events)} events at ${schedule}`
     : `${schedule}, ${formatCount(events)} events`;

@@ -54,6 +54,8 @@ async function bench(values: BenchValues, context: CommandContext): Promise<Exit
   await checkOutputs(values.output, context.cwd);
   const prices = await sheetOf(values.prices, context.cwd);
   const plan = await planOf(values, scenario);
+  if (values.abortOnFail === true && plan.thresholds.length === 0)
+    throw usageError('--abort-on-fail has no threshold to abort on', "add one: -t 'e2e_latency:p(99)<250ms'");
   const targets = await context.targets(
     withCache ? ['eventHubs', 'cosmos', 'redis'] : ['eventHubs', 'cosmos'],
     { localByDefault: true },
@@ -83,7 +85,9 @@ async function bench(values: BenchValues, context: CommandContext): Promise<Exit
   signal.removeEventListener('abort', onStop);
   const code = await publishReport(report, values.output, context, renderFound);
   if (signal.aborted && code !== ExitCode.Verification) return ExitCode.Interrupted;
-  return report.search?.ratePerSecond === 0 ? ExitCode.ThresholdsCrossed : code;
+  if (report.search?.ratePerSecond === 0) return ExitCode.ThresholdsCrossed;
+  // Nothing that could have been lost is no proof of anything.
+  return code === ExitCode.Ok && report.load?.sent === 0 ? ExitCode.Failure : code;
 }
 
 /** The report, and what the search or the repeats found: first of all, unless there is a doubt, which comes first. */

@@ -4,6 +4,7 @@ import type { BenchResult } from '../pipeline/bench/bench.ts';
 import { findBottleneck } from './bottleneck.ts';
 import { costOfRun } from './cost-of-run.ts';
 import { driftOf } from './drift.ts';
+import { formatCount } from './format.ts';
 import { chargePerSecond } from './ranges.ts';
 import {
   RUN_REPORT_VERSION,
@@ -102,6 +103,7 @@ function ruReport({ durationMs, provisionedRuPerSecond, ru }: BenchResult): RuRe
 
 function doubtsAbout({ produce, process, interrupted }: BenchResult): string[] {
   const doubts = [...produce.doubts];
+  if (produce.sent === 0 && produce.offered > 0) doubts.unshift(nothingSent(produce));
   if (!produce.trustworthy && doubts.length === 0) doubts.push('the generator fell behind its schedule');
   const delayMs = process.eventLoopDelayP99Ms;
   if (delayMs > MAX_LOOP_DELAY_P99_MS)
@@ -110,4 +112,10 @@ function doubtsAbout({ produce, process, interrupted }: BenchResult): string[] {
     );
   if (interrupted) doubts.push('the run was interrupted before its end');
   return doubts;
+}
+
+/** `none of 5 events was sent: 5 oversized`. */
+function nothingSent({ failed, offered }: BenchResult['produce']): string {
+  const causes = Object.entries(failed).map(([kind, count]) => `${formatCount(count)} ${kind}`);
+  return `none of ${formatCount(offered)} events was sent${causes.length > 0 ? `: ${causes.join(', ')}` : ''}`;
 }

@@ -59,6 +59,7 @@ it.each([
   [['--find-max', '--fault', 'redis:reset@10s'], '--fault: redis:reset@10s begins after the load'],
   [['--stages', '5s:0/s'], 'the load sends nothing'],
   [['--seed', '4294967296'], '--seed: expected a whole number from 0 to 4,294,967,295'],
+  [['--abort-on-fail'], '--abort-on-fail has no threshold to abort on'],
   [['--find-max', '--repeat', '2'], '--find-max and --repeat exclude each other'],
   [['--find-max', '--duration', '9s'], '--find-max and --duration exclude each other'],
   [['--find-max', '--events', '9'], '--find-max and --events exclude each other'],

@@ -63,6 +63,16 @@ it('searches the highest rate within a limit on trials, and reports a run at it'
   expect(JSON.parse(await readFile(join(folder, 'max.json'), 'utf8'))).toMatchObject({ search });
 });
 
+it('fails where not one event could be sent, although none was lost', async () => {
+  const argv = ['bench', '--rate', '50/s', '--events', '3', '--size', '2MB', '--warmup', '0s', '--no-cache'];
+  const { code, stdout } = await spawnCli(argv, { cwd: folder }).done;
+  expect(stdout.trimStart()).toMatch(
+    /^! these results are not trustworthy\n +none of 3 events was sent: 3 oversized/,
+  );
+  expect(stdout).toContain('lost 0');
+  expect(code).toBe(1);
+});
+
 it('marks the report of a search that was interrupted, and says on stdout what it had found', async () => {
   const running = spawnCli(['bench', '--find-max', '--warmup', '0s', '--no-cache'], { cwd: folder });
   await eventually(() => running.stderr().includes('the first at 1,000 events/s'));
