@@ -8,6 +8,7 @@ import type { CosmosTarget, RedisTarget } from '../src/config/targets.ts';
 import type { CacheVerification } from '../src/pipeline/cache/cache-verify.ts';
 import { ExitCode as Exit, type ExitCode, PipeError, usageError } from '../src/util/errors.ts';
 import { seededRandom } from '../src/util/random.ts';
+import { parseShare } from '../src/util/share.ts';
 import { parseKeyDistribution } from '../src/workload/keys.ts';
 
 const verifying = { group: 'Verifying:' } as const;
@@ -20,25 +21,25 @@ const options = {
     fallback: 'cp:',
     ...verifying,
   }),
-  sample: opt.integer({
+  sample: opt.count({
     flags: '--sample <n>',
     description: 'entries to compare with the container, one point read each',
     fallback: '500',
     ...verifying,
   }),
-  maxStale: opt.number({
+  maxStale: opt.custom((text) => parseShare(text), {
     flags: '--max-stale <share>',
-    description: 'share of stale and orphaned entries that is still good, 0 to 1',
+    description: 'share of stale and orphaned entries that is still good: 1% or 0.01',
     fallback: '0',
     ...verifying,
   }),
-  items: opt.integer({
+  items: opt.count({
     flags: '--items <n>',
     description: 'items of 1 KB to write into a container of their own',
     fallback: '5000',
     ...benching,
   }),
-  requests: opt.integer({
+  requests: opt.count({
     flags: '--requests <n>',
     description: 'reads, the same ones without and with the cache',
     fallback: '20000',
@@ -50,24 +51,24 @@ const options = {
     fallback: 'zipf(1.1)',
     ...benching,
   }),
-  concurrency: opt.integer({
+  concurrency: opt.count({
     flags: '-c, --concurrency <n>',
     description: 'connections, without --rate',
     fallback: '32',
     ...benching,
   }),
-  rate: opt.ratePerSecond({
+  rate: opt.positiveRatePerSecond({
     flags: '-r, --rate <n/unit>',
     description: 'send at this rate whatever the server does (default: as fast as it answers)',
     ...benching,
   }),
-  pricePer100Ru: opt.number({
+  pricePer100Ru: opt.custom(parsePrice, {
     flags: '--price-per-100-ru <amount>',
     description: 'price of 100 RU/s per hour',
     fallback: '0.008',
     ...benching,
   }),
-  cachePrice: opt.number({
+  cachePrice: opt.custom(parsePrice, {
     flags: '--cache-price <amount>',
     description: 'price of the cache per hour',
     fallback: '0.068',
@@ -77,6 +78,12 @@ const options = {
   ...cosmosOptions,
   ...redisOptions,
 };
+
+function parsePrice(text: string): number {
+  const price = text.trim() === '' ? Number.NaN : Number(text);
+  if (!Number.isFinite(price) || price < 0) throw new RangeError(`expected a price from 0, got "${text}"`);
+  return price;
+}
 
 type Values = OptionValues<typeof options>;
 
@@ -168,7 +175,7 @@ async function bench(values: Values, context: CommandContext): Promise<ExitCode>
   try {
     terminal.note(`Writing ${formatCount(values.items)} items into ${target.database}/${run}`);
     await provision(cosmos, { partitionKeyPath: '/deviceId', throughput: 60_000 });
-    const items = await writeBenchItems(cosmos, Math.max(1, values.items));
+    const items = await writeBenchItems(cosmos, values.items);
     const serving = await startServe({ ...cosmos.target }, redis, run, context);
     try {
       terminal.note(`Reading ${formatCount(values.requests)} times without and with the cache`);
@@ -176,12 +183,13 @@ async function bench(values: Values, context: CommandContext): Promise<ExitCode>
         url: serving.url,
         items,
         keys: values.keyDistribution,
-        requests: Math.max(1, values.requests),
-        connections: Math.max(1, values.concurrency),
+        requests: values.requests,
+        connections: Math.min(values.concurrency, values.requests),
         seed: values.seed,
         pricePer100Ru: values.pricePer100Ru,
         cachePricePerHour: values.cachePrice,
         clock,
+        signal: context.signal,
         ...(values.rate !== undefined && { ratePerSecond: values.rate }),
       });
       terminal.result(result, cacheBenchText(result));

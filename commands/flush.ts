@@ -8,6 +8,7 @@ import { type CommandContext, defineCommand, type OptionValues } from '../src/cl
 import { confirm } from '../src/cli/confirm.ts';
 import { opt, redisOptions, yesOption } from '../src/cli/options.ts';
 import { ExitCode as Exit, type ExitCode, PipeError, usageError } from '../src/util/errors.ts';
+import { flagOf } from './produce-checks.ts';
 
 const choosing = { group: 'Choosing keys:' } as const;
 const deleting = { group: 'Deleting:' } as const;
@@ -46,12 +47,12 @@ const options = {
     description: 'refuse when more keys match',
     ...deleting,
   }),
-  rate: opt.ratePerSecond({
+  rate: opt.positiveRatePerSecond({
     flags: '--rate <n/unit>',
     description: 'delete at most this many keys per second, e.g. 5000/s',
     ...deleting,
   }),
-  batchSize: opt.integer({
+  batchSize: opt.count({
     flags: '--batch-size <n>',
     description: 'keys per round trip',
     fallback: '500',
@@ -85,6 +86,14 @@ export const command = defineCommand({
   async run(values, context): Promise<ExitCode> {
     if (values.prefix === undefined || values.prefix === '')
       throw usageError('flush needs a prefix', 'pass --prefix, for example --prefix cp:orders:');
+    const choosing = (['idleOver', 'withoutTtl', 'type', 'expect', 'maxKeys', 'rate'] as const).find(
+      (name) => values[name] !== undefined,
+    );
+    if (values.generation && choosing)
+      throw usageError(
+        `--generation deletes nothing, so ${flagOf(choosing)} has nothing to choose from`,
+        'leave one of them out',
+      );
     const { adminUrl, embeddedRedis, redis } = await context.targets(['redis']);
     const { openCache } = await import('../src/cache/connection.ts');
     const connection = await openCache(redis as NonNullable<typeof redis>);
@@ -142,7 +151,7 @@ async function flush(
     ...filter,
     clock,
     signal,
-    batchSize: Math.max(1, values.batchSize),
+    batchSize: values.batchSize,
     ...(values.rate !== undefined && { ratePerSecond: values.rate }),
     ...(values.maxKeys !== undefined && { maxKeys: values.maxKeys }),
   });
@@ -162,12 +171,21 @@ async function nextGeneration(
   values: Values,
   context: CommandContext,
 ): Promise<ExitCode> {
-  const { generationPrefix, nextGeneration: next } = await import('../src/cache/generation.ts');
+  const {
+    currentGeneration,
+    generationPrefix,
+    nextGeneration: next,
+  } = await import('../src/cache/generation.ts');
+  if (values.dryRun) {
+    const generation = await currentGeneration(connection, prefix);
+    const text = `generation ${generation} is current: keys begin with ${generationPrefix(prefix, generation)}; nothing was changed`;
+    context.terminal.result({ prefix, generation }, text);
+    return Exit.Ok;
+  }
   await confirm(context.terminal, {
     action: `start a new generation of ${prefix} on ${connection.address}`,
-    yes: values.yes === true || values.dryRun === true,
+    yes: values.yes === true,
   });
-  if (values.dryRun) return Exit.Ok;
   const generation = await next(connection, prefix);
   const audit = await record(connection, values, context, {
     prefix,

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
+import { commandLine } from '../src/cli/command-line.ts';
 import { startLiveView } from '../src/cli/live.ts';
 import { cosmosOptions, eventHubsOptions, opt, untilIdleOption } from '../src/cli/options.ts';
 import type { CosmosTarget, EventHubsTarget } from '../src/config/targets.ts';
@@ -467,7 +468,9 @@ async function replay(values: Values, context: CommandContext): Promise<void> {
         result,
         [
           `replayed     ${formatCount(result.replayed)} events`,
-          `remaining    ${formatCount(result.remaining)}${reasons.length > 0 ? `   (${reasons.join(', ')})` : ''}`,
+          signal.aborted
+            ? 'remaining    what was not reached, to be replayed by the same command'
+            : `remaining    ${formatCount(result.remaining)}${reasons.length > 0 ? `   (${reasons.join(', ')})` : ''}`,
         ].join('\n'),
       );
     } finally {
@@ -529,14 +532,10 @@ function headline(values: Values, eventHubs: EventHubsTarget, cosmos: CosmosTarg
 
 /** What goes on where this run ended; not `--restart`, which would begin again. */
 function resumeText({ checkpoints }: Values, argv: readonly string[]): string {
-  const words = argv.filter((word) => word !== '--restart').map(quoted);
+  const again = commandLine(argv.filter((word) => word !== '--restart'));
   const from =
     checkpoints === 'memory' ? 'from the start: checkpoints in memory are gone' : 'from the checkpoint';
-  return `cosmos-pipe ${words.join(' ')}   (${from})`;
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+  return `${again}   (${from})`;
 }
 
 function parsePair(text: string): readonly [string, string] {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { formatCount } from '../src/cache/text.ts';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { startLiveView } from '../src/cli/live.ts';
-import { cosmosOptions, opt, redisOptions, untilIdleOption, yesOption } from '../src/cli/options.ts';
+import { checked, cosmosOptions, opt, redisOptions, untilIdleOption, yesOption } from '../src/cli/options.ts';
 import type { CosmosConnection } from '../src/cosmos/client.ts';
 import { createStageRecorder, type RecordingStage } from '../src/metrics/stage-recorder.ts';
 import type { Invalidator } from '../src/pipeline/cache/invalidate.ts';
@@ -11,6 +11,7 @@ import type { FeedSink } from '../src/pipeline/feed/sink.ts';
 import { parseFeedStart } from '../src/pipeline/feed/start.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode as Exit, type ExitCode, usageError } from '../src/util/errors.ts';
+import { openLeases } from './open-leases.ts';
 
 const cache = { group: 'Cache:' } as const;
 const reading = { group: 'Reading:' } as const;
@@ -28,7 +29,7 @@ const options = {
     fallback: 'cp:',
     ...cache,
   }),
-  ttl: opt.durationMs({
+  ttl: opt.positiveDurationMs({
     flags: '--ttl <duration>',
     description: 'life of refreshed entries, and of tombstones in tombstone mode',
     fallback: '1h',
@@ -50,12 +51,15 @@ const options = {
     description: 'a true value in this field of an item means deleted',
     ...cache,
   }),
-  from: opt.text({
-    flags: '--from <start>',
-    description: 'beginning, now, -10m, or a time',
-    fallback: 'now',
-    ...reading,
-  }),
+  from: opt.custom(
+    checked((text) => parseFeedStart(text, 0)),
+    {
+      flags: '--from <start>',
+      description: 'beginning, now, -10m, or a time',
+      fallback: 'now',
+      ...reading,
+    },
+  ),
   allVersions: opt.flag({
     flags: '--all-versions',
     description: 'see deletes too (needs a change feed policy on the container)',
@@ -107,7 +111,9 @@ export const command = defineCommand({
   async run(values, context): Promise<ExitCode> {
     const { clock, signal, terminal } = context;
     if (values.processor !== undefined && (values.resume !== undefined || values.untilIdle !== undefined))
-      throw usageError('--processor keeps its position in leases and runs until it is stopped');
+      throw usageError(
+        '--processor keeps its position in leases and runs until it is stopped: leave out --resume and --until-idle',
+      );
     const start = parseFeedStart(values.from, clock.epochMicros() / 1000);
     const { cosmos: cosmosTarget, redis, local } = await context.targets(['cosmos', 'redis']);
     const [{ openCosmos }, { openCache }, { createInvalidator }] = await Promise.all([
@@ -172,18 +178,13 @@ async function run(
 ): Promise<void> {
   const mode = values.allVersions ? ('allVersions' as const) : ('latestVersion' as const);
   const poison = { attempts: 10, backoffMs: 200 };
-  const [{ tailFeed, tailProcessor }, { loadPosition, savePosition }] = await Promise.all([
+  const [{ tailFeed, tailProcessor }, { fromFile, loadPosition, savePosition }] = await Promise.all([
     import('../src/pipeline/feed/tail.ts'),
     import('../src/pipeline/feed/resume.ts'),
   ]);
   if (values.processor !== undefined) {
-    const [{ openFeedProcessor }, { openLeaseStore }] = await Promise.all([
-      import('../src/cosmos/change-feed/processor.ts'),
-      import('../src/cosmos/change-feed/lease-store.ts'),
-    ]);
-    const leases = await openLeaseStore(cosmos, values.leaseContainer, {
-      create: local || values.yes === true,
-    });
+    const { openFeedProcessor } = await import('../src/cosmos/change-feed/processor.ts');
+    const leases = await openLeases(cosmos, values.leaseContainer, local || values.yes === true);
     const processor = await openFeedProcessor(cosmos, leases, {
       name: values.processor,
       owner: `${hostname()}-${process.pid}`,
@@ -200,14 +201,16 @@ async function run(
   const { openChangeFeed } = await import('../src/cosmos/change-feed/reader.ts');
   const file = values.resume === undefined ? undefined : resolve(cwd, values.resume);
   const stored = file === undefined ? undefined : await loadPosition(file);
-  const feed = await openChangeFeed(cosmos, {
-    start: stored === undefined ? start : { continuation: stored },
-    mode,
-    pollMs: values.poll,
-    clock,
-    signal,
-    ...(values.untilIdle !== undefined && { untilIdleMs: values.untilIdle }),
-  });
+  const open = () =>
+    openChangeFeed(cosmos, {
+      start: stored === undefined ? start : { continuation: stored },
+      mode,
+      pollMs: values.poll,
+      clock,
+      signal,
+      ...(values.untilIdle !== undefined && { untilIdleMs: values.untilIdle }),
+    });
+  const feed = await fromFile(file, open);
   await tailFeed(feed, {
     sinks: [sink],
     clock,

@@ -1,7 +1,15 @@
 import type { OptionValues } from '../src/cli/command.ts';
-import { cosmosOptions, eventGridOptions, opt, seedOption, untilIdleOption } from '../src/cli/options.ts';
+import {
+  checked,
+  cosmosOptions,
+  eventGridOptions,
+  opt,
+  seedOption,
+  untilIdleOption,
+} from '../src/cli/options.ts';
 import { parseFeedFilter } from '../src/pipeline/feed/filter.ts';
 import { parseFeedStart } from '../src/pipeline/feed/start.ts';
+import { parseSize } from '../src/workload/size.ts';
 
 const events = { group: 'Events:' } as const;
 const feed = { group: 'From the change feed:' } as const;
@@ -40,7 +48,7 @@ export const options = {
     repeatable: true,
     ...events,
   }),
-  num: opt.integer({
+  num: opt.count({
     flags: '-n, --num <count>',
     description: 'stop after this many events; `generate` needs it',
     ...events,
@@ -108,7 +116,7 @@ export const options = {
     fallback: '1MB',
     ...pace,
   }),
-  concurrency: opt.integer({
+  concurrency: opt.count({
     flags: '-c, --concurrency <n>',
     description: 'requests on the wire at the same time',
     fallback: '4',
@@ -120,13 +128,13 @@ export const options = {
     fallback: '60s',
     ...pace,
   }),
-  keys: opt.integer({
+  keys: opt.count({
     flags: '--keys <n>',
     description: 'devices that generated events come from',
     fallback: '1000',
     ...generated,
   }),
-  size: opt.text({
+  size: opt.custom(checked(parseSize), {
     flags: '--size <size>',
     description: 'size of the data of generated events, e.g. 256B (default: about 1 KB)',
     ...generated,

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type CommandContext, defineCommand } from '../src/cli/command.ts';
+import { commandLine } from '../src/cli/command-line.ts';
 import { startLiveView } from '../src/cli/live.ts';
 import type { EventSchema, GridEvent } from '../src/eventgrid/event.ts';
 import type { EventPublisher, PublisherTotals } from '../src/eventgrid/publisher.ts';
@@ -14,6 +15,7 @@ import { formatBytes } from '../src/util/bytes.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode, PipeError, usageError } from '../src/util/errors.ts';
 import { seededRandom } from '../src/util/random.ts';
+import { flagOf } from './produce-checks.ts';
 import { options, type Values } from './publish-options.ts';
 
 export const command = defineCommand({
@@ -42,6 +44,7 @@ export const command = defineCommand({
         `${source} is a source of its own`,
         `to publish a file of that name write ./${source}`,
       );
+    checkSource(source, values);
     const { clock, signal, terminal } = context;
     const { eventGrid } = await context.targets(source === 'feed' ? ['eventGrid', 'cosmos'] : ['eventGrid']);
     if (eventGrid === undefined) throw new PipeError('E_INTERNAL', 'targets() returns what is needed');
@@ -50,7 +53,7 @@ export const command = defineCommand({
       schema: schemaOf(values),
       eventsPerSecond: values.rate,
       bytesPerSecond: values.bandwidth,
-      concurrency: Math.max(1, values.concurrency),
+      concurrency: values.concurrency,
       giveUpMs: values.giveUp,
       clock,
       random: seededRandom(clock.epochMicros()),
@@ -68,11 +71,26 @@ export const command = defineCommand({
     const totals = publisher.totals();
     const result = { source, ...totals, ...extra, durationMs: Math.round(durationMs) };
     terminal.result(result, resultText(totals, extra, durationMs));
-    if (values.resume !== undefined)
-      terminal.note(`next       cosmos-pipe publish feed --resume ${values.resume}`);
+    if (values.resume !== undefined) terminal.note(`next       ${commandLine(context.argv)}`);
     return signal.aborted ? ExitCode.Interrupted : ExitCode.Ok;
   },
 });
+
+const OF_FEED = ['filter', 'fields', 'resume', 'untilIdle', 'allowLoops'] as const;
+const OF_GENERATED = ['size', 'ledger', 'run'] as const;
+
+/** Refuses flags of another source. */
+function checkSource(source: string, values: Values): void {
+  const given = (names: readonly (keyof Values)[]) => names.find((name) => values[name] !== undefined);
+  const stray = [source !== 'feed' && given(OF_FEED), source !== 'generate' && given(OF_GENERATED)].find(
+    Boolean,
+  );
+  if (stray)
+    throw usageError(
+      `${flagOf(stray)} has no meaning for ${source === 'feed' || source === 'generate' ? source : 'lines'}`,
+      `it belongs to \`publish ${OF_FEED.includes(stray as never) ? 'feed' : 'generate'}\``,
+    );
+}
 
 /** Counts beside the publisher's own, by their name in JSON. */
 type Extra = Readonly<Record<string, number | string>>;
@@ -122,17 +140,19 @@ async function publishFeed(
     const { rid } = await readContainer(connection);
     const file = values.resume === undefined ? undefined : resolve(cwd, values.resume);
     const stored = file === undefined ? undefined : await resume.loadPosition(file);
-    const feed = await openChangeFeed(connection, {
-      start:
-        stored === undefined
-          ? parseFeedStart(values.from, clock.epochMicros() / 1000)
-          : { continuation: stored },
-      mode: values.mode === 'all' ? 'allVersions' : 'latestVersion',
-      pollMs: values.poll,
-      clock,
-      signal,
-      ...(values.untilIdle !== undefined && { untilIdleMs: values.untilIdle }),
-    });
+    const open = () =>
+      openChangeFeed(connection, {
+        start:
+          stored === undefined
+            ? parseFeedStart(values.from, clock.epochMicros() / 1000)
+            : { continuation: stored },
+        mode: values.mode === 'all' ? 'allVersions' : 'latestVersion',
+        pollMs: values.poll,
+        clock,
+        signal,
+        ...(values.untilIdle !== undefined && { untilIdleMs: values.untilIdle }),
+      });
+    const feed = await resume.fromFile(file, open);
     const types = new Set(values.includeType);
     const sink = feedSink.eventGridSink({
       publisher,
@@ -173,7 +193,7 @@ async function publishLines(
   const { clock, cwd, operands, signal, terminal } = context;
   for (const path of operands)
     if (path !== '-')
-      await access(resolve(cwd, path)).catch((cause: unknown) => {
+      await readable(resolve(cwd, path)).catch((cause: unknown) => {
         throw new PipeError('E_CONFIG', `cannot read ${path} (${(cause as NodeJS.ErrnoException).code})`, {
           hint: 'sources are feed, generate, files of NDJSON, and - for stdin',
           cause,
@@ -201,6 +221,16 @@ async function publishLines(
     eventOf: included(values),
   });
   return { read, skipped };
+}
+
+/** Throws what reading would throw, a folder included. */
+async function readable(path: string): Promise<void> {
+  const file = await open(path);
+  try {
+    await file.read(Buffer.alloc(1), 0, 1);
+  } finally {
+    await file.close();
+  }
 }
 
 async function publishGenerated(

@@ -25,7 +25,7 @@ const options = {
     fallback: '127.0.0.1',
     ...server,
   }),
-  maxStoreReads: opt.integer({
+  maxStoreReads: opt.count({
     flags: '--max-store-reads <n>',
     description: 'point reads of the container at the same time; more wait, far more get 503',
     fallback: '64',
@@ -42,7 +42,7 @@ const options = {
     description: 'keys carry the generation of the prefix (see flush --generation)',
     ...caching,
   }),
-  ttl: opt.durationMs({
+  ttl: opt.positiveDurationMs({
     flags: '--ttl <duration>',
     description: 'life of an entry',
     fallback: '5m',
@@ -78,7 +78,7 @@ const options = {
     description: 'drop keys from this process that `invalidate --publish` tells',
     ...caching,
   }),
-  redisTimeout: opt.durationMs({
+  redisTimeout: opt.positiveDurationMs({
     flags: '--redis-timeout <duration>',
     description:
       'go to the container when Redis takes longer; five times in a row and it is left alone for 1s',

@@ -5,16 +5,17 @@ import type { CacheInterval } from '../src/cache/stats.ts';
 import { hotText, intervalLine, intervalText, prefixText } from '../src/cache/stats-text.ts';
 import { formatShare } from '../src/cache/text.ts';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
-import { opt, redisOptions } from '../src/cli/options.ts';
+import { checked, opt, redisOptions } from '../src/cli/options.ts';
 import type { Terminal } from '../src/cli/terminal.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode as Exit, type ExitCode, usageError } from '../src/util/errors.ts';
+import { parseShare } from '../src/util/share.ts';
 
 const watching = { group: 'Watching:' } as const;
 const hot = { group: 'Hot keys:' } as const;
 
 const options = {
-  interval: opt.durationMs({
+  interval: opt.positiveDurationMs({
     flags: '--interval <duration>',
     description: 'length of an interval',
     fallback: '5s',
@@ -32,12 +33,12 @@ const options = {
     fallback: '1000',
     ...watching,
   }),
-  minHitRate: opt.number({
+  minHitRate: opt.custom((text) => parseShare(text), {
     flags: '--min-hit-rate <share>',
-    description: 'exit with 99 when the hit rate over all intervals is below this, 0 to 1',
+    description: 'exit with 99 when the hit rate over all intervals is below this: 80% or 0.8',
     ...watching,
   }),
-  serve: opt.text({
+  serve: opt.custom(checked(checkUrl), {
     flags: '--serve <url>',
     description: 'a running `cosmos-pipe serve` to ask for the keys that are asked for most',
     ...hot,
@@ -55,6 +56,11 @@ const options = {
   }),
   ...redisOptions,
 };
+
+function checkUrl(text: string): void {
+  if (!/^https?:/i.test(text) || !URL.canParse(text))
+    throw new RangeError(`expected for example http://127.0.0.1:8080, got "${text}"`);
+}
 
 type Values = OptionValues<typeof options>;
 
@@ -101,7 +107,7 @@ async function watch(
   );
   let last: CacheInterval | undefined;
   let [count, hits, reads] = [0, 0, 0];
-  for await (const interval of watchCache(connection, Math.max(1, values.interval), signal, clock)) {
+  for await (const interval of watchCache(connection, values.interval, signal, clock)) {
     last = interval;
     hits += interval.hits;
     reads += interval.hits + interval.misses;
@@ -120,7 +126,8 @@ async function watch(
     ];
     terminal.result({ ...last, prefixes, ...(hotKeys && { hot: hotKeys }) }, text.join('\n'));
   }
-  return verdict(hits, reads, values, terminal);
+  const code = verdict(hits, reads, values, terminal);
+  return code === Exit.Ok && signal.aborted ? Exit.Interrupted : code;
 }
 
 /** A cache that nobody read has no hit rate, and does not meet one either. */

@@ -31,14 +31,14 @@ export const options = {
     fallback: 'latest',
     ...reading,
   }),
-  num: opt.integer({ flags: '-n, --num <count>', description: 'stop after this many changes', ...reading }),
+  num: opt.count({ flags: '-n, --num <count>', description: 'stop after this many changes', ...reading }),
   untilIdle: untilIdleOption(reading.group, '0s'),
   filter: opt.custom((text) => parseFeedFilter(text), {
     flags: '--filter <expression>',
     description: `only changes for which this holds, e.g. 'type == "TEMP" && value > 10'`,
     ...reading,
   }),
-  pageSize: opt.integer({
+  pageSize: opt.count({
     flags: '--page-size <n>',
     description: 'most changes per request',
     fallback: '1000',
@@ -83,12 +83,12 @@ export const options = {
     fallback: 'cp:',
     ...output,
   }),
-  ttl: opt.durationMs({
+  ttl: opt.positiveDurationMs({
     flags: '--ttl <duration>',
     description: 'life of the entries of --to redis (default: they stay)',
     ...output,
   }),
-  attempts: opt.integer({
+  attempts: opt.count({
     flags: '--attempts <n>',
     description: 'how often a sink is tried with the same changes',
     fallback: '5',
@@ -115,7 +115,7 @@ export const options = {
     fallback: 'leases',
     ...sharing,
   }),
-  leaseExpiry: opt.durationMs({
+  leaseExpiry: opt.positiveDurationMs({
     flags: '--lease-expiry <duration>',
     description: 'take over the ranges of a process that was silent for this long',
     fallback: '30s',

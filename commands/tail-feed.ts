@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import { type CommandContext, defineCommand } from '../src/cli/command.ts';
+import { commandLine } from '../src/cli/command-line.ts';
 import type { CosmosTarget } from '../src/config/targets.ts';
 import type { FeedChange, FeedPage, FeedStart } from '../src/cosmos/change-feed/types.ts';
 import type { CosmosConnection } from '../src/cosmos/client.ts';
@@ -21,6 +22,7 @@ import {
 } from '../src/pipeline/feed/text.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode, PipeError, usageError } from '../src/util/errors.ts';
+import { openLeases } from './open-leases.ts';
 import { options, type Values } from './tail-feed-options.ts';
 
 export const command = defineCommand({
@@ -49,7 +51,7 @@ export const command = defineCommand({
 });
 
 async function tail(values: Values, context: CommandContext): Promise<ExitCode> {
-  check(values);
+  check(values, context.terminal.json);
   const { clock, signal, terminal } = context;
   return withCosmos(context, async ({ connection, local, charged }) => {
     const sinks: FeedSink[] = [];
@@ -62,8 +64,7 @@ async function tail(values: Values, context: CommandContext): Promise<ExitCode> 
         ? await share(values.processor, values, context, connection, local, sinks)
         : await follow(values, context, connection, sinks);
       terminal.note(tailSummary(result, charged(), clock.now() - startedAt));
-      if (values.resume && !values.processor)
-        terminal.note(`next     cosmos-pipe tail-feed --resume ${values.resume}`);
+      if (values.resume && !values.processor) terminal.note(`next     ${commandLine(context.argv)}`);
     } finally {
       await closeAll(sinks);
     }
@@ -71,7 +72,15 @@ async function tail(values: Values, context: CommandContext): Promise<ExitCode> 
   });
 }
 
-function check(values: Values): void {
+function check(values: Values, json: boolean): void {
+  const sinks = sinkNames(values);
+  if (values.format !== undefined && (json || !sinks.includes('stdout')))
+    throw usageError(
+      `--format is for lines on stdout, ${json ? '--json has a format of its own' : `which ${sinks.join(', ')} is not`}`,
+      json ? 'leave one of them out' : 'add --to stdout, or leave --format out',
+    );
+  if (values.ttl !== undefined && !sinks.includes('redis'))
+    throw usageError('--ttl is the life of entries in Redis', 'add --to redis, or leave --ttl out');
   if (values.processor && (values.resume || values.num !== undefined || values.untilIdle !== undefined))
     throw usageError(
       '--processor keeps its position in leases and runs until it is stopped: leave out --resume, --num and --until-idle',
@@ -157,25 +166,27 @@ async function follow(
   sinks: readonly FeedSink[],
 ): Promise<TailResult> {
   const { cwd, signal, terminal } = context;
-  const [{ openChangeFeed }, { tailFeed }, { loadPosition, savePosition }] = await Promise.all([
+  const [{ openChangeFeed }, { tailFeed }, { fromFile, loadPosition, savePosition }] = await Promise.all([
     import('../src/cosmos/change-feed/reader.ts'),
     import('../src/pipeline/feed/tail.ts'),
     import('../src/pipeline/feed/resume.ts'),
   ]);
   const file = values.resume === undefined ? undefined : resolve(cwd, values.resume);
   const stored = file === undefined ? undefined : await loadPosition(file);
-  const feed = await openChangeFeed(connection, {
-    ...readOptions(values, context),
-    start: stored === undefined ? startOf(values, context) : { continuation: stored },
-    ...(values.untilIdle === undefined ? {} : { untilIdleMs: values.untilIdle }),
-    onRetry: (range, reason, delayMs) =>
-      terminal.warn(`range ${rangeLabel(range)}: ${reason}; again in ${formatDurationMs(delayMs)}`),
-  });
+  const open = () =>
+    openChangeFeed(connection, {
+      ...readOptions(values, context),
+      start: stored === undefined ? startOf(values, context) : { continuation: stored },
+      ...(values.untilIdle === undefined ? {} : { untilIdleMs: values.untilIdle }),
+      onRetry: (range, reason, delayMs) =>
+        terminal.warn(`range ${rangeLabel(range)}: ${reason}; again in ${formatDurationMs(delayMs)}`),
+    });
+  const feed = await fromFile(file, open);
   const from = stored === undefined ? values.from : `the position in ${values.resume}`;
   terminal.note(heading(values, connection.target, from, counted(feed.status().length, 'feed range')));
   return tailFeed(feed, {
     ...tailOptions(values, context, sinks),
-    poison: poisonPolicy(values, cwd),
+    poison: poisonPolicy(values, context),
     signal,
     ...(values.num === undefined ? {} : { limit: values.num }),
     ...(file === undefined ? {} : { save: (position) => savePosition(file, position) }),
@@ -190,25 +201,12 @@ async function share(
   local: boolean,
   sinks: readonly FeedSink[],
 ): Promise<TailResult> {
-  const { cwd, signal, terminal } = context;
-  const [{ openFeedProcessor }, { openLeaseStore }, { tailProcessor }] = await Promise.all([
+  const { signal, terminal } = context;
+  const [{ openFeedProcessor }, { tailProcessor }] = await Promise.all([
     import('../src/cosmos/change-feed/processor.ts'),
-    import('../src/cosmos/change-feed/lease-store.ts'),
     import('../src/pipeline/feed/tail.ts'),
   ]);
-  const { leaseContainer } = values;
-  const leases = await openLeaseStore(connection, leaseContainer, {
-    create: local || values.yes === true,
-  }).catch((error: unknown) => {
-    if (!(error instanceof PipeError) || error.code !== 'E_NOT_FOUND') throw error;
-    throw new PipeError(
-      'E_CONFIRM',
-      `there is no lease container ${connection.target.database}/${leaseContainer}`,
-      {
-        hint: 'pass --yes to create it (partition key /id, 400 RU/s), or name another with --lease-container',
-      },
-    );
-  });
+  const leases = await openLeases(connection, values.leaseContainer, local || values.yes === true);
   const owner = `${hostname()}-${process.pid}-${Date.now().toString(36)}`;
   const processor = await openFeedProcessor(connection, leases, {
     ...readOptions(values, context),
@@ -218,7 +216,7 @@ async function share(
     signal,
     leaseExpiryMs: values.leaseExpiry,
     balanceMs: Math.min(5_000, values.leaseExpiry / 6),
-    poison: poisonPolicy(values, cwd),
+    poison: poisonPolicy(values, context),
     onEvent: (event) => terminal.note(processorLine(event)),
   });
   terminal.note(heading(values, connection.target, values.from, `processor ${name} as ${owner}`));
@@ -228,7 +226,7 @@ async function share(
 function readOptions({ mode, pageSize, poll, to }: Values, { clock, signal }: CommandContext) {
   return {
     mode: mode === 'all' ? ('allVersions' as const) : ('latestVersion' as const),
-    pageSize: Math.max(1, pageSize),
+    pageSize,
     texts: to.includes('redis'),
     pollMs: poll,
     clock,
@@ -245,11 +243,16 @@ function tailOptions({ filter, fields }: Values, { clock }: CommandContext, sink
   };
 }
 
-function poisonPolicy({ attempts, deadLetter }: Values, cwd: string) {
+function poisonPolicy({ attempts, deadLetter }: Values, { cwd, terminal }: CommandContext) {
+  const policy = { attempts, backoffMs: 200 };
+  if (deadLetter === undefined) return policy;
+  const putAside = feedDeadLetter(resolve(cwd, deadLetter));
   return {
-    attempts: Math.max(1, attempts),
-    backoffMs: 200,
-    ...(deadLetter === undefined ? {} : { onPoison: feedDeadLetter(resolve(cwd, deadLetter)) }),
+    ...policy,
+    async onPoison(change: FeedChange, error: unknown) {
+      await putAside(change, error);
+      terminal.warn(`change ${change.id} was put aside in ${deadLetter}: ${(error as Error).message}`);
+    },
   };
 }
 
@@ -259,6 +262,8 @@ function startOf({ from }: Values, { clock }: CommandContext): FeedStart {
 
 async function lag(values: Values, context: CommandContext): Promise<undefined> {
   const { clock, cwd, terminal } = context;
+  if (values.processor && values.resume)
+    throw usageError('--processor and --resume both say where positions are', 'pass one of them');
   const { estimateLag, estimateLagOfPosition } = await import('../src/cosmos/change-feed/lag.ts');
   const document = await withCosmos(context, async ({ connection }) => {
     if (values.processor) {
@@ -275,14 +280,15 @@ async function lag(values: Values, context: CommandContext): Promise<undefined> 
         })),
       );
     }
-    const { loadPosition } = await import('../src/pipeline/feed/resume.ts');
-    const stored = values.resume && (await loadPosition(resolve(cwd, values.resume)));
+    const { fromFile, loadPosition } = await import('../src/pipeline/feed/resume.ts');
+    const file = values.resume && resolve(cwd, values.resume);
+    const stored = file && (await loadPosition(file));
     if (!stored)
       throw usageError(
         'lag needs a position to measure from',
         'pass --processor <name>, or a --resume <file> that exists',
       );
-    return lagDocument(await estimateLagOfPosition(connection, stored, { clock }));
+    return lagDocument(await fromFile(file, () => estimateLagOfPosition(connection, stored, { clock })));
   });
   terminal.result(document, lagText(document));
 }

@@ -113,6 +113,14 @@ async function verify(values: OptionValues<typeof options>, context: CommandCont
       '--key and --sequence belong together',
       'for example --key deviceId --sequence deviceSequenceNumber',
     );
+  const own = (['key', 'first'] as const).find((name) => values[name] !== undefined);
+  if (values.ledger.length > 0 && own)
+    throw usageError(
+      `--ledger and --${own} both say what is true: events of a ledger are told by what produce sent with them`,
+      'pass --ledger for events of produce, --key and --sequence for those of other programs',
+    );
+  if (values.time !== undefined && values.key === undefined)
+    throw usageError('--time needs --key and --sequence', 'events of produce carry their time themselves');
   const maxMemoryBytes = memoryBound(values.maxMemory);
   const withCache = values.cache === true;
   const { cosmos, redis } = await context.targets(withCache ? ['cosmos', 'redis'] : ['cosmos']);

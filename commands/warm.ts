@@ -1,10 +1,10 @@
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { CacheConnection } from '../src/cache/connection.ts';
 import { formatCount } from '../src/cache/text.ts';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { startLiveView } from '../src/cli/live.ts';
-import { cosmosOptions, opt, redisOptions, seedOption } from '../src/cli/options.ts';
+import { checked, cosmosOptions, opt, parseWhole, redisOptions, seedOption } from '../src/cli/options.ts';
 import type { CosmosConnection } from '../src/cosmos/client.ts';
 import type { WarmOptions, WarmProgress } from '../src/pipeline/cache/warm.ts';
 import type { WarmSource } from '../src/pipeline/cache/warm-source.ts';
@@ -23,11 +23,14 @@ const options = {
     description: 'items of this query (default: every item, from the change feed)',
     ...source,
   }),
-  since: opt.text({
-    flags: '--since <start>',
-    description: 'items changed since then, from the change feed: beginning, -1h, or a time',
-    ...source,
-  }),
+  since: opt.custom(
+    checked((text) => parseFeedStart(text, 0)),
+    {
+      flags: '--since <start>',
+      description: 'items changed since then, from the change feed: beginning, -1h, or a time',
+      ...source,
+    },
+  ),
   keysFile: opt.text({
     flags: '--keys-file <path>',
     description:
@@ -46,13 +49,13 @@ const options = {
     fallback: 'versioned',
     ...entries,
   }),
-  ttl: opt.durationMs({
+  ttl: opt.positiveDurationMs({
     flags: '--ttl <duration>',
     description: 'life of an entry',
     fallback: '1h',
     ...entries,
   }),
-  ttlJitter: opt.number({
+  ttlJitter: opt.custom((text) => parseWhole(text, 0, 100), {
     flags: '--ttl-jitter <percent>',
     description: 'spread of the life in percent, so that entries written together do not end together',
     fallback: '10',
@@ -84,7 +87,7 @@ const options = {
     description: 'write under the current generation of the prefix (see flush --generation)',
     ...entries,
   }),
-  maxRu: opt.integer({
+  maxRu: opt.count({
     flags: '--max-ru <n>',
     description: 'use at most this many RU/s of the container on average',
     ...running,
@@ -232,14 +235,15 @@ async function estimate(
 
 function sourceOf(values: Values, { clock, cwd, terminal }: CommandContext): WarmSource {
   const given = [values.query, values.since, values.keysFile].filter((value) => value !== undefined);
-  if (given.length > 1) throw usageError('--query, --since and --keys exclude each other');
+  if (given.length > 1) throw usageError('--query, --since and --keys-file exclude each other');
   if (values.query !== undefined) return { from: 'query', query: values.query };
   if (values.keysFile === undefined)
     return { from: 'feed', start: parseFeedStart(values.since ?? 'beginning', clock.epochMicros() / 1000) };
   if (values.keysFile === '-')
     return { from: 'keys', keyPrefix: values.prefix, lines: () => terminal.streams.stdin };
   const path = resolve(cwd, values.keysFile);
-  if (!existsSync(path)) throw usageError(`there is no key file ${values.keysFile}`);
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true)
+    throw usageError(`there is no key file ${values.keysFile}`, 'name a file, or - for stdin');
   return { from: 'keys', keyPrefix: values.prefix, lines: () => createReadStream(path) };
 }
 

@@ -1,4 +1,5 @@
 import { Agent, get } from 'node:http';
+import type { Instance, Result } from 'autocannon';
 import { Histogram, type HistogramSummary } from '../metrics/histogram.ts';
 import type { Clock } from '../util/clock.ts';
 
@@ -8,6 +9,8 @@ export interface LoadTarget {
   /** Path of request `index`; the same index gives the same path. */
   readonly path: (index: number) => string;
   readonly clock: Clock;
+  /** Ends the load, which then throws the reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface LoadResult {
@@ -63,13 +66,14 @@ class Tally {
  * (lib/run.js). Its histogram has a resolution of 1 ms, so times are taken here.
  */
 export async function saturate(
-  { url, path, clock }: LoadTarget,
+  { url, path, clock, signal }: LoadTarget,
   { connections, amount }: { readonly connections: number; readonly amount: number },
 ): Promise<LoadResult> {
   const { default: autocannon } = await import('autocannon');
   const tally = new Tally();
   let index = 0;
   const startedMs = clock.now();
+  // Without a callback it is a promise and the instance at once, which its types do not say.
   const instance = autocannon({
     url,
     connections,
@@ -87,8 +91,12 @@ export async function saturate(
         },
       },
     ],
-  });
+  }) as Promise<Result> & Pick<Instance, 'stop'>;
+  const stop = (): void => instance.stop();
+  signal?.addEventListener('abort', stop, { once: true });
   const { errors, timeouts } = await instance;
+  signal?.removeEventListener('abort', stop);
+  signal?.throwIfAborted();
   tally.errors += errors + timeouts;
   return tally.result(clock.now() - startedMs);
 }
@@ -104,7 +112,7 @@ function lowerCase(headers: object | undefined): Readonly<Record<string, string 
  * falls behind shows it. Above `maxInFlight` a request is dropped and counted as an error.
  */
 export async function pace(
-  { url, path, clock }: LoadTarget,
+  { url, path, clock, signal }: LoadTarget,
   load: { readonly ratePerSecond: number; readonly amount: number; readonly maxInFlight?: number },
 ): Promise<LoadResult> {
   const { ratePerSecond, amount, maxInFlight = 1_000 } = load;
@@ -113,6 +121,7 @@ export async function pace(
   const startedMs = clock.now();
   const pending = new Set<Promise<void>>();
   for (let index = 0; index < amount; ) {
+    signal?.throwIfAborted();
     const due = Math.min(amount, Math.floor(((clock.now() - startedMs) / 1000) * ratePerSecond) + 1);
     for (; index < due; index++) {
       if (pending.size >= maxInFlight) {

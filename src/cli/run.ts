@@ -60,8 +60,15 @@ export async function run(manifest: Manifest, options: RunOptions): Promise<numb
     await buildProgram(manifest, options, execute).parseAsync(helpAsFlag(ours), { from: 'user' });
     return exitCode;
   } catch (error) {
-    return reportError(error, terminal, has('--debug'));
+    const { aborted, reason } = options.signal;
+    // `signal.throwIfAborted()` throws the reason, which is the name of the signal.
+    const isInterruption = aborted && error === reason;
+    return reportError(isInterruption ? interrupted() : error, terminal, has('--debug'));
   }
+}
+
+function interrupted(): PipeError {
+  return new PipeError('E_INTERRUPTED', 'interrupted before it could finish');
 }
 
 /** `cosmos-pipe` and `cosmos-pipe help x` mean `--help`: commander's own help command would skip lazy loading. */

@@ -61,8 +61,8 @@ export interface ErrorContext {
 }
 
 /**
- * The expected failures as one line with a hint: E_UNREACHABLE (also for answers such as 503), E_AUTH, E_NOT_FOUND. Any other error is returned as it
- * came. For use as `throw toPipeError(error, target)`.
+ * The expected failures as one line with a hint: E_UNREACHABLE (also for answers such as 503), E_AUTH, E_NOT_FOUND,
+ * E_CONFIG for a change feed that the container does not have. Any other error is returned as it came. For use as `throw toPipeError(error, target)`.
  */
 export function toPipeError(error: unknown, target: ErrorContext): unknown {
   if (error instanceof PipeError) return error;
@@ -108,6 +108,11 @@ export function toPipeError(error: unknown, target: ErrorContext): unknown {
       hint: isLoopback(target.endpoint)
         ? 'check --database and --container; the local stack keeps its containers only with `cosmos-pipe local --data <folder>`'
         : `create it with \`az cosmosdb sql container create --account-name ${host.split('.')[0]} --resource-group <group> --database-name ${target.database} --name ${target.container} --partition-key-path /deviceId\``,
+    });
+  if (statusCode === 400 && /change feed/i.test(message))
+    return new PipeError('E_CONFIG', `Cosmos DB refused the change feed (${redact(message)})`, {
+      cause: error,
+      hint: 'all versions and deletes need a container with a change feed policy; read the latest versions otherwise',
     });
   return error;
 }

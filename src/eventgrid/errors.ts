@@ -48,7 +48,10 @@ export function toPipeError(error: unknown, endpoint: string): PipeError {
     });
   if (!isTransient(failure))
     return new PipeError('E_CONFIG', `Event Grid refused the events (${status}: ${message})`, {
-      hint: 'does the input schema of the topic fit --schema cloudevents or eventgrid?',
+      hint:
+        status === 413
+          ? 'an event is at most 1 MB, everything around its data included'
+          : 'does the input schema of the topic fit --schema cloudevents or eventgrid?',
       cause: error,
     });
   const reason = status === undefined ? message : `${status}: ${message}`;

@@ -43,6 +43,9 @@ export async function* readRecords(
   }
 }
 
+/** Some editors begin a file with it; it belongs to no event. */
+const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
+
 async function* readLines(
   input: AsyncIterable<Buffer | string>,
   options: RecordOptions,
@@ -52,7 +55,8 @@ async function* readLines(
   let line = 0;
   const take = (bytes: Buffer): SourceRecord | undefined => {
     line += 1;
-    const body = bytes.at(-1) === 0x0d ? bytes.subarray(0, -1) : bytes;
+    const text = line === 1 && bytes.subarray(0, 3).equals(BYTE_ORDER_MARK) ? bytes.subarray(3) : bytes;
+    const body = text.at(-1) === 0x0d ? text.subarray(0, -1) : text;
     if (body.length === 0) return undefined;
     if (!parsed) return { body };
     let value: unknown;
@@ -82,7 +86,9 @@ async function* readCsv(
   input: AsyncIterable<Buffer | string>,
   options: RecordOptions,
 ): AsyncGenerator<SourceRecord> {
-  const rows = Readable.from(input).pipe(parse({ columns: true, cast: castCell, skip_empty_lines: true }));
+  const rows = Readable.from(input).pipe(
+    parse({ bom: true, columns: true, cast: castCell, skip_empty_lines: true }),
+  );
   let row = 1;
   for await (const value of rows as AsyncIterable<unknown>) {
     row += 1;

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { defineCommand } from '../../src/cli/command.ts';
+import { commandLine } from '../../src/cli/command-line.ts';
 import { eventHubsOptions, opt, untilIdleOption, yesOption } from '../../src/cli/options.ts';
 import type { Manifest } from '../../src/cli/run.ts';
 import { ExitCode, PipeError } from '../../src/util/errors.ts';
@@ -25,10 +26,12 @@ const probe = defineCommand({
     untilIdle: untilIdleOption('Ending:', '2s'),
     yes: yesOption,
   },
-  async run(options, { terminal, operands, rest }) {
+  async run(options, { argv, signal, terminal, operands, rest }) {
     if (operands[0] === 'fail')
       throw new Error('cannot open Endpoint=sb://x/;SharedAccessKeyName=k;SharedAccessKey=abc123=');
     if (operands[0] === 'write') writeFileSync(join('nowhere', 'file'), '');
+    if (operands[0] === 'again') terminal.note(commandLine(argv));
+    if (operands[0] === 'finish') signal.throwIfAborted();
     if (operands[0] === 'refuse') throw new PipeError('E_NOT_FOUND', 'no hub "x"', { hint: 'create it' });
     terminal.note('working');
     if (operands[0] === 'warn') terminal.warn('gave up partition 3, SharedAccessKey=abc123=');
@@ -242,4 +245,15 @@ it('refuses a port beyond 65535', async () => {
   const { code, stderr } = await cli(['local', '--cosmos-port', '65536'], { cwd: folder });
   expect(code).toBe(2);
   expect(stderr).toContain('--cosmos-port: expected a port from 0 to 65535, got "65536"');
+});
+
+it('takes what an interruption made a command throw for an interruption', async () => {
+  const signal = AbortSignal.abort('SIGTERM');
+  const { code, stderr } = await cli(['probe', 'finish'], { env: {}, manifest, cwd: folder, signal });
+  expect([code, stderr]).toEqual([130, 'error: interrupted before it could finish [E_INTERRUPTED]\n']);
+});
+
+it('shows a command line as it can be pasted', async () => {
+  const { stderr } = await probing(['again', '--stages', "it's $1", '--rate', '5/s', '--', 'npm', 'test']);
+  expect(stderr).toContain(`cosmos-pipe probe again --stages 'it'\\''s $1' --rate 5/s\n`);
 });

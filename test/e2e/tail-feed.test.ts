@@ -124,7 +124,7 @@ describe('--resume', () => {
     const failing = await run(...refuse, 'exit 1', '--resume', 'position.json');
     expect(failing.code).toBe(1);
     const poisonous = `! grep -q event-7`;
-    const { code } = await run(
+    const { code, stderr } = await run(
       ...refuse,
       poisonous,
       '--resume',
@@ -133,6 +133,10 @@ describe('--resume', () => {
       'dead.ndjson',
     );
     expect(code).toBe(0);
+    expect(stderr).toMatch(/warning: change event-7 was put aside in dead\.ndjson: .* failed with 1\n/);
+    expect(stderr).toMatch(
+      /next {5}cosmos-pipe tail-feed .*--exec '! grep -q event-7' --resume position\.json/,
+    );
     const dead = linesOf(await readFile(join(folder, 'dead.ndjson'), 'utf8'));
     expect(dead.map((line) => (JSON.parse(line) as { id: string }).id)).toEqual(['event-7']);
     expect((await run(...refuse, 'exit 1', '--resume', 'position.json')).code).toBe(0);
@@ -142,7 +146,7 @@ describe('--resume', () => {
     await writeFile(join(folder, 'position.json'), 'hello');
     const { code, stderr } = await run('--resume', 'position.json');
     expect(code).toBe(2);
-    expect(stderr).toContain('not a change feed position');
+    expect(stderr).toContain('position.json: this is not a change feed position');
   });
 });
 

@@ -131,6 +131,10 @@ describe('verify on an intact container', () => {
     const halves = await intact.run('verify', '--key', 'deviceId');
     expect(halves).toMatchObject({ code: 2 });
     expect(halves.stderr).toContain('--key and --sequence belong together');
+    await writeFile(join(intact.folder, 'other.ndjson'), '{"id":"an item of something else"}\n');
+    const feed = await intact.run('verify', '--ledger', 'run.ndjson', '--feed', 'other.ndjson');
+    expect(feed).toMatchObject({ code: 2 });
+    expect(feed.stderr).toMatch(/no line of .*other\.ndjson can be told for an event \(no field pipe\)/);
   });
 });
 

@@ -339,6 +339,14 @@ describe('records', () => {
     ]);
   });
 
+  it.each([
+    ['ndjson', '\uFEFF{"d":"a","at":1}\r\n'],
+    ['csv', '\uFEFFd,at\r\na,1\r\n'],
+  ] as const)('sends the events of an %s file without its byte order mark', async (format, text) => {
+    const [event] = await eventsOf({ rate: 1 }, 1, source(format, text));
+    expect([event?.partitionKey, JSON.parse(String(event?.body))]).toEqual(['a', { d: 'a', at: 1 }]);
+  });
+
   it('replays recorded distances, faster when asked, over and over when looped', async () => {
     const data = source('ndjson', '{"d":"a","at":1000000000}\n{"d":"a","at":1000000010}\n');
     const events = await eventsOf({ events: 4 }, 10, { ...data, replaySpeed: 10, loop: true });

@@ -19,6 +19,8 @@ export interface CacheBenchOptions {
   readonly pricePer100Ru: number;
   readonly cachePricePerHour: number;
   readonly clock: Clock;
+  /** Ends the load, which then throws the reason. */
+  readonly signal?: AbortSignal;
 }
 
 export interface CacheBenchResult {
@@ -73,8 +75,8 @@ export async function benchCache(options: CacheBenchOptions): Promise<CacheBench
 }
 
 function run(options: CacheBenchOptions, path: (index: number) => string): Promise<LoadResult> {
-  const { clock, connections, ratePerSecond, requests: amount, url } = options;
-  const target = { url, path, clock };
+  const { clock, connections, ratePerSecond, requests: amount, signal, url } = options;
+  const target = { url, path, clock, signal };
   return ratePerSecond === undefined
     ? saturate(target, { connections, amount })
     : pace(target, { ratePerSecond, amount });

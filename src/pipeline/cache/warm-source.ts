@@ -10,7 +10,7 @@ import { readContainer } from '../../cosmos/containers.ts';
 import { queryItems, queryPages, readItem, type StoredItem } from '../../cosmos/items.ts';
 import type { PartitionKey } from '../../cosmos/write-operation.ts';
 import type { Clock } from '../../util/clock.ts';
-import { usageError } from '../../util/errors.ts';
+import { type PipeError, usageError } from '../../util/errors.ts';
 
 /** Where the items come from. */
 export type WarmSource =
@@ -74,15 +74,44 @@ async function readQuery(
       ...(resume !== undefined && { continuation: resume }),
     },
   );
-  for await (const { items, requestCharge, continuation } of pages) {
+  for await (const { items, requestCharge, continuation } of explained(pages)) {
     const batch = {
-      items: items.map((item) => toCacheItem(item, partitionKeyOf(item, partitionKey.paths))),
+      items: items.map((item) => {
+        const key = partitionKeyOf(item, partitionKey.paths);
+        if (typeof item?.id !== 'string' || isProjectedAway(item, key)) throw incomplete(partitionKey.paths);
+        return toCacheItem(item, key);
+      }),
       notFound: 0,
       requestCharge,
       ...(continuation !== undefined && { position: continuation }),
     };
     if (!(await handle(batch))) return;
   }
+}
+
+/** A query that the service refuses is the user's, who is told why and where. */
+async function* explained<T>(pages: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* pages;
+  } catch (error) {
+    const { code, message } = error as { readonly code?: unknown; readonly message?: string };
+    if (code !== 400) throw error;
+    const reason = /"message":"((?:[^"\\]|\\.)*)"/.exec(message ?? '')?.[1] ?? message;
+    throw usageError(`Cosmos DB refused the query (${reason})`, 'check --query');
+  }
+}
+
+/** Items without a partition key exist, and a query that leaves it out; that one leaves out the system properties too. */
+function isProjectedAway(item: StoredItem, partitionKey: PartitionKey): boolean {
+  const missing = [partitionKey].flat().some((component) => component === undefined);
+  return missing && item['_ts'] === undefined;
+}
+
+function incomplete(paths: readonly string[]): PipeError {
+  return usageError(
+    `the query returns items without id or ${paths.join(', ')}, which the keys of the cache are made of`,
+    'select them too, for example with SELECT * FROM c',
+  );
 }
 
 async function readFeed(
@@ -142,7 +171,7 @@ async function readKeys(
     signal.throwIfAborted();
     line++;
     if (line <= skip || text.trim() === '') continue;
-    waiting.push(parseKeyLine(text, source.keyPrefix, line));
+    waiting.push(parseKeyLine(line === 1 ? text.replace(/^\uFEFF/, '') : text, source.keyPrefix, line));
     if (waiting.length >= KEYS_PER_BATCH && !(await flush())) return;
   }
   if (waiting.length > 0) await flush();
@@ -210,7 +239,7 @@ export async function countSource(cosmos: CosmosConnection, source: WarmSource):
   const query = source.from === 'feed' ? feedCount(source.start) : countQuery(source.query);
   if (query === undefined) return undefined;
   let count = 0;
-  for await (const partial of queryItems<number>(cosmos, query)) count += partial;
+  for await (const partial of explained(queryItems<number>(cosmos, query))) count += partial;
   return count;
 }
 

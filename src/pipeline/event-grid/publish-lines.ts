@@ -32,7 +32,7 @@ export async function* eventsOfLines(
   for await (const line of lines) {
     number += 1;
     if (line.trim() === '') continue;
-    const value = parse(line, number, options.name);
+    const value = parse(number === 1 ? line.replace(/^\uFEFF/, '') : line, number, options.name);
     const given = readEvent(value);
     if (given !== undefined) {
       // The source of an Event Grid event is its topic, which a CloudEvent must state itself.

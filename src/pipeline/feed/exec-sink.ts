@@ -40,8 +40,9 @@ async function runOnce(
   });
   for await (const text of child.stdout.setEncoding('utf8')) await print(String(text));
   const code = await ended;
-  if (code !== 0)
-    throw new PipeError('E_INTERNAL', `the command of --exec failed with ${code} (${complaint.trim()})`, {
-      hint: 'exit code 0 accepts the changes; they will be sent again from the last checkpoint',
-    });
+  if (code === 0) return;
+  const reason = complaint.trim();
+  throw new PipeError('E_INTERNAL', `the command of --exec failed with ${code}${reason && ` (${reason})`}`, {
+    hint: 'exit code 0 accepts the changes; they will be sent again from the last checkpoint',
+  });
 }

@@ -11,6 +11,7 @@ const TOKENS = '%r range, %l lsn, %k partition key, %i id, %o operation, %t time
  * tokens.
  */
 export function parseFeedFormat(text: string): FeedFormat {
+  if (text === '') throw new RangeError('expected tokens such as "%k/%i %o", got ""');
   const parts = [...text.matchAll(/%\{([^}]+)\}|%(.?)|\\(.)|[^%\\]+|\\/g)].map(
     ([whole, path, token, escaped]): FeedFormat => {
       if (path !== undefined) {

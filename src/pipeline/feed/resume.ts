@@ -29,6 +29,20 @@ export async function savePosition(path: string, position: string): Promise<void
   }
 }
 
+/** Names the file in what `open` says of a position that came from it. */
+export async function fromFile<T>(path: string | undefined, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    if (path === undefined || !(error instanceof PipeError) || error.code !== 'E_USAGE') throw error;
+    const { hint, message } = error;
+    throw new PipeError('E_CONFIG', `${path}: ${message}`, {
+      cause: error,
+      ...(hint !== undefined && { hint }),
+    });
+  }
+}
+
 function unusable(path: string, cause: unknown): PipeError {
   const { code } = cause as NodeJS.ErrnoException;
   return new PipeError('E_CONFIG', `cannot use resume file ${path} (${code})`, {

@@ -186,9 +186,13 @@ async function streamLedger(path: string, reader: LedgerReader): Promise<void> {
     });
   }
   if (run === undefined) {
-    throw new PipeError('E_CONFIG', `${path} is not a ledger file (line ${lineNumber} has no run)`, {
-      hint: 'write one with: cosmos-pipe produce --ledger run.ledger.ndjson',
-    });
+    throw new PipeError(
+      'E_CONFIG',
+      `${path} is not a ledger file (${lineNumber === 0 ? 'it is empty' : `line ${lineNumber} has no run`})`,
+      {
+        hint: 'write one with: cosmos-pipe produce --ledger run.ledger.ndjson',
+      },
+    );
   }
   if (!ended) reader.incomplete(run);
 }

@@ -114,8 +114,14 @@ export async function verifyPipeline(options: VerifyOptions): Promise<Verificati
       },
     );
     signal.throwIfAborted();
-    if (feedFile !== undefined)
+    if (feedFile !== undefined) {
+      const before = { readable, unreadable };
       for await (const { item, receivedMs } of recordedChanges(feedFile)) report('feed', item, receivedMs);
+      if (unreadable > before.unreadable && readable === before.readable)
+        throw new PipeError('E_CONFIG', `no line of ${feedFile} can be told for an event (${problem})`, {
+          hint: RECORD_HINT,
+        });
+    }
     if (unreadable > 0 && readable === 0 && runs.size === 0) throw noEvents(options, problem);
     const { spilledBytes } = verifier;
     return { verdict: await verifier.verdict(), runs: [...runs], spilledBytes };
@@ -142,6 +148,8 @@ async function cachedValues(
   }
   return values;
 }
+
+const RECORD_HINT = 'make one with: cosmos-pipe tail-feed --from beginning --until-idle --json > feed.ndjson';
 
 /** Not one item can be read: that is a question asked wrongly rather than a damaged stream. */
 function noEvents({ cosmos, fields }: VerifyOptions, problem: string): PipeError {
@@ -171,18 +179,16 @@ async function* recordedChanges(path: string): AsyncGenerator<RecordedChange> {
     })) {
       lineNumber += 1;
       if (line.trim() === '') continue;
-      const change = JSON.parse(line) as { readonly item?: unknown; readonly received?: string };
+      const change = JSON.parse(line) as { readonly item?: unknown; readonly received?: string } | null;
+      if (typeof change !== 'object' || change === null) throw new TypeError('not a JSON object');
       const receivedMs = Date.parse(change.received ?? '');
       yield { item: change.item ?? change, receivedMs: Number.isNaN(receivedMs) ? undefined : receivedMs };
     }
   } catch (error) {
     throw new PipeError(
       'E_CONFIG',
-      `cannot read the feed recording ${path}, line ${lineNumber} (${(error as Error).message})`,
-      {
-        hint: 'make one with: cosmos-pipe tail-feed --from beginning --until-idle --json > feed.ndjson',
-        cause: error,
-      },
+      `cannot read the feed recording ${path}${lineNumber > 0 ? `, line ${lineNumber}` : ''} (${(error as Error).message})`,
+      { hint: RECORD_HINT, cause: error },
     );
   }
 }

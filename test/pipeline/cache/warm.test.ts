@@ -129,6 +129,14 @@ describe('cosmos-pipe warm', () => {
     expect(other.stderr).toContain('not of this source');
   });
 
+  it.each([
+    ['SELEC * FROM c', 'Cosmos DB refused the query (Syntax error'],
+    ['SELECT c.id FROM c', 'items without id or /deviceId'],
+  ])('says what is wrong with the query %s', async (query, problem) => {
+    const { code, stderr } = await cli(['warm', '--query', query], { env, cwd });
+    expect([code, stderr]).toEqual([2, expect.stringContaining(problem)]);
+  });
+
   it('stops at the memory cap', async () => {
     const { document } = await json('warm', '--query', 'SELECT * FROM c', '--max-memory', '1KB');
     expect(document.stopped).toBe('memory');

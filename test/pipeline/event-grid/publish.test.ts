@@ -142,6 +142,11 @@ describe('lines', () => {
     expect(new Set(await ids()).size).toBe(3);
   });
 
+  it('may begin with a byte order mark', async () => {
+    const [event] = await collect(eventsOfLines(from('\uFEFF{"id":1}'), options));
+    expect(event?.data).toEqual({ id: 1 });
+  });
+
   it('that are no JSON, or lack a field of the subject, are named', async () => {
     await expect(collect(eventsOfLines(from('{"id":1}', 'x'), options))).rejects.toThrow(
       'line 2 of a.ndjson is not JSON',

@@ -134,6 +134,15 @@ describe('ingest', () => {
     for await (const record of archive.records())
       expect(record).toMatchObject({ reason: 'missing-partition-key', partition: '1', sequenceNumber: 1 });
     expect(await archive.remove(() => true)).toBe(1);
+    const { container: notDead } = options.cosmos;
+    const items = await openDeadLetterArchive(
+      { kind: 'cosmos', container: notDead },
+      async () => options.cosmos,
+    );
+    await expect(items.records()[Symbol.asyncIterator]().next()).rejects.toThrow(
+      `test/${notDead} holds items that are no dead letters`,
+    );
+    await items.close();
     const again = {
       ...options,
       eventHubs: { ...options.eventHubs, eventHub },
