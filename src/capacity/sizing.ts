@@ -148,8 +148,8 @@ export type StoreMode = 'provisioned' | 'raised' | 'autoscale';
 
 /** Beyond this the ranges of one container are more than a plan can lay keys into, and more than anybody is given. */
 const MAX_PHYSICAL_PARTITIONS = 100_000;
-const MAX_ROUNDS = 20;
-/** By how much the partitions grow in a round that looks for a number that tells hot keys apart. */
+const MAX_ROUNDS = 40;
+/** By how much the partitions grow at most in a round that looks for a number that tells hot keys apart. */
 const MORE_PARTITIONS = 0.2;
 /** Nobody pays more than so many times the sum for keys that happen to share a partition. */
 const MAX_HEADROOM = 8;
@@ -192,7 +192,10 @@ export function sizeStore(target: PipelineTarget, rate: number, mode: StoreMode,
     const needed = roundUp(Math.max(least, busiest * physicalPartitions));
     const fits = busiest <= perPartition && needed <= ruPerSecond;
     // Keys that share a partition are told apart by more partitions, a single key is not.
-    const next = busiest <= perPartition ? needed : roundUp(morePartitions(physicalPartitions) * share);
+    const next =
+      busiest <= perPartition
+        ? needed
+        : roundUp(morePartitions(physicalPartitions, busiest / perPartition) * share);
     const tooMuch = busiest > share && next > first * MAX_HEADROOM;
     const isLast = round === MAX_ROUNDS - 1 || partitionsOf(next) > MAX_PHYSICAL_PARTITIONS;
     if (fits || alone > perPartition || tooMuch || isLast) {
@@ -215,8 +218,9 @@ export function sizeStore(target: PipelineTarget, rate: number, mode: StoreMode,
   throw new RangeError('a size takes at least one round');
 }
 
-function morePartitions(count: number): number {
-  return count + Math.ceil(count * MORE_PARTITIONS);
+/** As many as the excess of the busiest asks for if it is spread, but no great step at once: another number may do by chance. */
+function morePartitions(count: number, excess: number): number {
+  return Math.min(Math.ceil(count * excess), count + Math.ceil(count * MORE_PARTITIONS));
 }
 
 /** Physical partitions that this throughput makes. */

@@ -244,6 +244,13 @@ describe('sizing', () => {
     expect(sizeStore(target, 60_000, 'provisioned', DEFAULT_SHEET).possible).toBe(false);
   });
 
+  it('adds no more partitions than the busiest is above what it can have', () => {
+    const even = sampleTarget({ ratePerSecond: 999_999, keys: 10_000_000, retentionMs: 60_000 });
+    const size = sizeStore(even, 999_999, 'autoscale', DEFAULT_SHEET);
+    expect(size.possible).toBe(true);
+    expect(size.ruPerSecond / size.ruWithoutSkew).toBeLessThan(1.05);
+  });
+
   it('never needs less for more, and never has less than it needs', () => {
     fc.assert(
       fc.property(
