@@ -41,9 +41,9 @@ export function parsePositiveRatePerSecond(text: string): number {
 
 /** `950us`, `2.1ms`, `47ms`, `1.3s`, `2m05s`: never more digits than are true. */
 export function formatDurationMs(ms: number): string {
-  if (ms < 1) return `${Math.round(ms * 1000)}us`;
-  if (ms < 10) return `${ms.toFixed(1)}ms`;
-  if (ms < 1_000) return `${Math.round(ms)}ms`;
+  if (ms < 0.9995) return `${Math.round(ms * 1000)}us`;
+  if (ms < 9.95) return `${ms.toFixed(1)}ms`;
+  if (ms < 999.5) return `${Math.round(ms)}ms`;
   if (ms < 59_950) return `${(ms / 1000).toFixed(1)}s`;
   const seconds = Math.round(ms / 1000);
   const minutes = Math.floor(seconds / 60);
