@@ -68,7 +68,8 @@ export async function runLoad(setting: BenchSetting, plan: BenchPlan, run: strin
     if (values.abortOnFail === true) look().catch(() => {});
     return () => {
       looked.abort();
-      view.stop();
+      // Of a search each trial leaves a line, and not a block of them.
+      view.stop(values.findMax === true ? 'clear' : 'leave');
     };
   };
   const result = await carry(setting, plan, {

@@ -13,8 +13,8 @@ const ESCAPE = '\u001b';
 const CONTROL = new RegExp(`(${ESCAPE}\\[[\\d;]*m)`);
 
 export interface LiveView {
-  /** Draws the last state once more and leaves it on the screen. */
-  stop(): void;
+  /** Draws the last state once more and leaves it on the screen; `clear` takes it away instead. */
+  stop(end?: 'leave' | 'clear'): void;
 }
 
 export interface LiveViewOptions {
@@ -68,21 +68,23 @@ export function startLiveView(terminal: Terminal, options: LiveViewOptions): Liv
   stderr.write(BEGIN);
   draw();
   void repeat(REDRAW_MS, draw);
+  const clear = (): void => {
+    stderr.write(`${top()}${ERASE_DOWN}${END}`);
+    drawn = 0;
+  };
   terminal.block = {
-    clear() {
-      stderr.write(`${top()}${ERASE_DOWN}${END}`);
-      drawn = 0;
-    },
+    clear,
     draw() {
       stderr.write(BEGIN);
       draw();
     },
   };
   return {
-    stop() {
+    stop(end = 'leave') {
       ended.abort();
       terminal.block = undefined;
-      draw();
+      if (end === 'clear') clear();
+      else draw();
       restore();
       process.off('exit', restore);
     },

@@ -60,6 +60,15 @@ it('says what happens meanwhile above its block, in whole lines', () => {
   ]);
 });
 
+it('takes its block away where the end says more than the last state', () => {
+  const { terminal: tty, written } = terminal({ isTTY: true, columns: 80, rows: 24 });
+  const options = { frame: () => ['one', 'two'], heartbeat: () => '', clock: createVirtualClock() };
+  const view = startLiveView(tty, options);
+  written.length = 0;
+  view.stop('clear');
+  expect(written.join('').replaceAll('\u001b', '^')).toMatch(/^\^\[2A\r\^\[0J(?!.*one)/);
+});
+
 it('gives the cursor back to a shell when the process leaves at once', () => {
   const { terminal: tty, written } = terminal({ isTTY: true, columns: 80, rows: 24 });
   const before = process.listeners('exit');
