@@ -3,6 +3,7 @@ import { defineCommand } from '../src/cli/command.ts';
 import { cosmosOptions, eventHubsOptions, opt } from '../src/cli/options.ts';
 import type { CosmosTarget, EventHubsTarget } from '../src/config/targets.ts';
 import { type CosmosConnection, openCosmos } from '../src/cosmos/client.ts';
+import { readContainer } from '../src/cosmos/containers.ts';
 import { type PartitionBacklog, readBacklog } from '../src/eventhubs/backlog.ts';
 import { scopedTo } from '../src/eventhubs/checkpoint-store.ts';
 import { eventHubsConnection } from '../src/eventhubs/connection.ts';
@@ -10,6 +11,7 @@ import { openCheckpointStore, parseCheckpointSpec } from '../src/pipeline/ingest
 import { formatCount } from '../src/report/format.ts';
 import { formatTable } from '../src/report/table.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
+import { PipeError } from '../src/util/errors.ts';
 
 const options = {
   ...eventHubsOptions,
@@ -45,6 +47,7 @@ export const command = defineCommand({
     let cosmos: CosmosConnection | undefined;
     const openAccount = async (): Promise<CosmosConnection> => {
       cosmos = await openCosmos((await context.targets(['cosmos'])).cosmos as CosmosTarget);
+      if (spec.kind === 'cosmos') await checkCheckpoints(cosmos, spec.container);
       return cosmos;
     };
     let backlog: readonly PartitionBacklog[];
@@ -91,3 +94,16 @@ export const command = defineCommand({
     );
   },
 });
+
+/** Opening the store would make its container, and whoever only looks makes nothing. */
+async function checkCheckpoints(cosmos: CosmosConnection, id: string): Promise<void> {
+  const { database, target } = cosmos;
+  const checkpoints = { ...cosmos, container: database.container(id), target: { ...target, container: id } };
+  await readContainer(checkpoints).catch((error: unknown) => {
+    if (!(error instanceof PipeError) || error.code !== 'E_NOT_FOUND') throw error;
+    throw new PipeError('E_NOT_FOUND', `there are no checkpoints in ${target.database}/${id}`, {
+      hint: `\`cosmos-pipe ingest --checkpoints cosmos:${id}\` makes that container`,
+      cause: error,
+    });
+  });
+}

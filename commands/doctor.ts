@@ -1,6 +1,7 @@
 import { type CommandContext, defineCommand, type ServiceName } from '../src/cli/command.ts';
 import { cosmosOptions, eventGridOptions, eventHubsOptions, opt, redisOptions } from '../src/cli/options.ts';
 import { readLocalState } from '../src/config/local-state.ts';
+import { NotConfiguredError } from '../src/config/resolve-targets.ts';
 import type { Targets } from '../src/config/targets.ts';
 import { askStack } from '../src/local/admin-client.ts';
 import {
@@ -21,7 +22,7 @@ const options = {
   ...cosmosOptions,
   ...redisOptions,
   ...eventGridOptions,
-  timeout: opt.durationMs({
+  timeout: opt.positiveDurationMs({
     flags: '--timeout <duration>',
     description: 'how long to wait for an answer before a service counts as unreachable',
     fallback: '5s',
@@ -115,7 +116,7 @@ async function configured(
       if (!(error instanceof PipeError) || error.code !== 'E_CONFIG') throw error;
       missing.push({
         name: titles[service],
-        status: 'skipped',
+        status: error instanceof NotConfiguredError ? 'skipped' : 'problem',
         text: error.message,
         ...(error.hint !== undefined && { hint: error.hint }),
       });

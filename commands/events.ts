@@ -108,7 +108,13 @@ async function everyDeadLetter(context: CommandContext): Promise<readonly string
 }
 
 async function replay(paths: readonly string[], all: boolean, context: CommandContext): Promise<ExitCode> {
-  if (all === paths.length > 0) throw usageError('name the dead letters to replay, or pass --all');
+  if (all === paths.length > 0)
+    throw usageError(
+      all
+        ? '--all replays every dead letter, named or not'
+        : 'name the dead letters to replay, or pass --all',
+      all ? 'leave out --all, or the names' : '`cosmos-pipe events dead-letter list` shows them',
+    );
   const ids = all ? await everyDeadLetter(context) : paths;
   const grid = await gridOf(context);
   const replayed: string[] = [];

@@ -1,11 +1,24 @@
 import type { OptionValues } from '../src/cli/command.ts';
-import { cosmosOptions, eventGridOptions, opt, untilIdleOption } from '../src/cli/options.ts';
+import {
+  checked,
+  cosmosOptions,
+  eventGridOptions,
+  opt,
+  parseWhole,
+  untilIdleOption,
+} from '../src/cli/options.ts';
 import { parseRuBudget } from '../src/cosmos/writer/ru-budget.ts';
 
 const endpoint = { group: 'Webhook:' } as const;
 const pull = { group: 'Pull:' } as const;
 const storing = { group: 'Storing:' } as const;
 const ending = { group: 'Ending:' } as const;
+
+/** As Event Grid takes it. Throws a RangeError. */
+function checkSubscription(text: string): void {
+  if (!/^[A-Za-z0-9-]{3,64}$/.test(text))
+    throw new RangeError(`expected 3 to 64 letters, digits and hyphens, got "${text}"`);
+}
 
 /** Flags of `receive`. */
 export const options = {
@@ -39,7 +52,7 @@ export const options = {
     repeatable: true,
     ...endpoint,
   }),
-  subscription: opt.text({
+  subscription: opt.custom(checked(checkSubscription), {
     flags: '--subscription <name>',
     description: 'event subscription that is made on a local topic',
     fallback: 'receive',
@@ -50,7 +63,7 @@ export const options = {
     description: 'do not subscribe to the topic of a local stack',
     ...endpoint,
   }),
-  maxEventsPerBatch: opt.integer({
+  maxEventsPerBatch: opt.custom((text) => parseWhole(text, 1, 5_000), {
     flags: '--max-events-per-batch <n>',
     description: 'most events of a delivery, of the subscription on a local topic',
     fallback: '100',
@@ -85,13 +98,13 @@ export const options = {
     fallback: '60s',
     ...pull,
   }),
-  concurrency: opt.integer({
+  concurrency: opt.count({
     flags: '-c, --concurrency <n>',
     description: 'requests side by side',
     fallback: '2',
     ...pull,
   }),
-  lockDuration: opt.durationMs({
+  lockDuration: opt.positiveDurationMs({
     flags: '--lock-duration <duration>',
     description: 'lock duration of the subscription; locks are renewed at half of it',
     fallback: '60s',
@@ -121,7 +134,11 @@ export const options = {
     fallback: 'create',
     ...storing,
   }),
-  ttl: opt.durationMs({ flags: '--ttl <duration>', description: 'items expire after this time', ...storing }),
+  ttl: opt.positiveDurationMs({
+    flags: '--ttl <duration>',
+    description: 'items expire after this time',
+    ...storing,
+  }),
   deadLetter: opt.text({
     flags: '--dead-letter <file>',
     description: 'events that can never be stored',
@@ -150,7 +167,7 @@ export const options = {
     fallback: '10000',
     ...storing,
   }),
-  num: opt.integer({
+  num: opt.count({
     flags: '-n, --num <count>',
     description: 'end when this many different events are stored',
     ...ending,

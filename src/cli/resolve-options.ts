@@ -120,9 +120,13 @@ function parsed(
 }
 
 function readSecret(path: string, cwd: string, source: string): string {
+  let text: string;
   try {
-    return readFileSync(path === '-' ? 0 : resolve(cwd, path), 'utf8').trim();
+    text = readFileSync(path === '-' ? 0 : resolve(cwd, path), 'utf8').trim();
   } catch (error) {
     throw usageError(`${source}: cannot read ${path} (${(error as NodeJS.ErrnoException).code})`);
   }
+  // An empty secret would mean none, which is another way of signing in, or no protection at all.
+  if (text === '') throw usageError(`${source}: ${path === '-' ? 'stdin' : path} is empty`);
+  return text;
 }

@@ -35,15 +35,16 @@ export function resolveTargets(
     if (found !== undefined) return found;
     const { title, variable } = NAMES[service];
     if (target !== undefined)
-      throw new PipeError('E_CONFIG', `target "${target}" has no ${title} connection`, {
-        hint:
-          target === 'env'
-            ? `set ${variable}, or leave --target out to use the local stack`
-            : `set ${variable}, or add it under targets.${target} in the pipeline file`,
-      });
-    throw new PipeError('E_CONFIG', `no ${title} connection is configured`, {
-      hint: `set ${variable}, or run \`cosmos-pipe local\` in another terminal, or pass --local`,
-    });
+      throw new NotConfiguredError(
+        `target "${target}" has no ${title} connection`,
+        target === 'env'
+          ? `set ${variable}, or leave --target out to use the local stack`
+          : `set ${variable}, or add it under targets.${target} in the pipeline file`,
+      );
+    throw new NotConfiguredError(
+      `no ${title} connection is configured`,
+      `set ${variable}, or run \`cosmos-pipe local\` in another terminal, or pass --local`,
+    );
   };
   const eventHubs = pick('eventHubs', eventHubsTarget);
   const cosmos = pick('cosmos', cosmosTarget);
@@ -64,6 +65,13 @@ export function resolveTargets(
     embeddedRedis: isEmbedded && redis !== undefined && local?.embeddedRedis === true,
     local: addressesOf(services).every((address) => address === undefined || isLoopback(address)),
   };
+}
+
+/** Nothing names a service that was asked for, which for some is no mistake. */
+export class NotConfiguredError extends PipeError {
+  constructor(message: string, hint: string) {
+    super('E_CONFIG', message, { hint });
+  }
 }
 
 type Services = Pick<Targets, 'eventHubs' | 'cosmos' | 'redis' | 'eventGrid'>;

@@ -47,6 +47,8 @@ async function ask(baseUrl: string, method: string, path: string, body: unknown)
   throw new PipeError(
     response.status === 404 ? 'E_NOT_FOUND' : 'E_CONFIG',
     answer.error?.message ?? `the local Event Grid answered ${response.status}`,
-    { hint: 'see the routes in src/local/event-grid/README.md' },
+    {
+      hint: 'it keeps topics, traces and dead letters in memory, or below `cosmos-pipe local --data <folder>`',
+    },
   );
 }

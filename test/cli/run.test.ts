@@ -112,6 +112,15 @@ it('reads a secret from the file that the flag names and prints it nowhere', asy
   expect(shown.stdout).not.toContain('topsecret');
 });
 
+it('takes an empty file for a mistake, not for a secret', async () => {
+  writeFileSync(join(folder, 'secret'), ' \n');
+  const { code, stderr } = await probing(['--event-hubs-connection-string-file', 'secret']);
+  expect([code, stderr]).toEqual([
+    2,
+    expect.stringContaining('--event-hubs-connection-string-file: secret is empty'),
+  ]);
+});
+
 it('refuses a secret that stands in the configuration file', async () => {
   writeFileSync(join(folder, 'pipeline.yaml'), 'probe: { eventHubsConnectionString: "Endpoint=sb://h/" }\n');
   const { code, stderr } = await probing([]);

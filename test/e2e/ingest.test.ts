@@ -5,7 +5,7 @@ import { CosmosClient } from '@azure/cosmos';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CosmosService, startCosmos } from '../../src/local/cosmos/index.ts';
 import { type EventHubsService, startEventHubs } from '../../src/local/event-hubs/index.ts';
-import { spawnCli } from '../helpers/cli.ts';
+import { cli, spawnCli } from '../helpers/cli.ts';
 import { eventually } from '../helpers/eventually.ts';
 import { sendTelemetry } from '../helpers/telemetry.ts';
 
@@ -96,6 +96,11 @@ describe('the ingest command', () => {
     const backlog = await spawnCli(['backlog', '--event-hub', hub, '--json'], { cwd: running.cwd, env }).done;
     expect(JSON.parse(backlog.stdout)).toMatchObject({ eventHub: hub, lagEvents: 40 });
     const text = await spawnCli(['backlog', '--event-hub', hub], { cwd: running.cwd, env }).done;
+    const looked = await cli(['backlog', '--event-hub', hub, '--checkpoints', 'cosmos:never-made'], { env });
+    expect([looked.code, looked.stderr]).toEqual([
+      3,
+      expect.stringContaining('there are no checkpoints in e2e/never-made'),
+    ]);
     expect(text.stdout).toMatch(/PARTITION +OWNER +CHECKPOINT +LAST +LAG +NEWEST EVENT\n0 +- +99 +109 +10 /);
   });
 

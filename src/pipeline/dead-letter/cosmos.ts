@@ -1,6 +1,6 @@
 import type { CosmosTarget } from '../../config/targets.ts';
 import { openCosmos } from '../../cosmos/client.ts';
-import { provision } from '../../cosmos/containers.ts';
+import { provision, readContainer } from '../../cosmos/containers.ts';
 import { createDocumentStore } from '../../cosmos/document-store.ts';
 import { queryItems } from '../../cosmos/items.ts';
 import { PipeError } from '../../util/errors.ts';
@@ -14,17 +14,29 @@ import {
 type DeadLetterDocument = DeadLetterRecord & { readonly id: string; readonly [name: string]: unknown };
 
 /**
- * Dead letters as documents of a container of their own, partitioned by the Event Hubs partition and made when absent. The
- * id is the event's position, so that an event rejected twice is one document.
+ * Dead letters as documents of a container of their own, partitioned by the Event Hubs partition. With
+ * `create` it is made when absent; who only looks makes nothing, and gets E_NOT_FOUND. The id is the event's position, so that an event rejected twice is one document.
  */
 export async function openDeadLetterContainer(
   target: CosmosTarget,
   container: string,
+  create: boolean,
 ): Promise<DeadLetter & DeadLetterArchive> {
   const connection = await openCosmos(target);
-  await provision(connection, { id: container, partitionKeyPath: '/partition', throughput: 400 });
+  const scoped = {
+    ...connection,
+    container: connection.database.container(container),
+    target: { ...target, container },
+  };
+  try {
+    if (create)
+      await provision(connection, { id: container, partitionKeyPath: '/partition', throughput: 400 });
+    else await readContainer(scoped);
+  } catch (error) {
+    connection.dispose();
+    throw error;
+  }
   const documents = createDocumentStore<DeadLetterDocument>(connection, container);
-  const scoped = { ...connection, container: connection.database.container(container) };
   async function* records(): AsyncGenerator<DeadLetterDocument> {
     for await (const document of queryItems<DeadLetterDocument>(scoped, 'SELECT * FROM c')) {
       if (typeof document.reason !== 'string' || typeof document.detail !== 'string')

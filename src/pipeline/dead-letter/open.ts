@@ -41,7 +41,7 @@ export async function openDeadLetter(
     case 'file':
       return openDeadLetterFile(spec.path);
     case 'cosmos':
-      return openDeadLetterContainer(targets.cosmos, spec.container);
+      return openDeadLetterContainer(targets.cosmos, spec.container, true);
     case 'hub':
       return openDeadLetterHub({ ...targets.eventHubs, eventHub: spec.eventHub });
   }
@@ -56,7 +56,7 @@ export async function openDeadLetterArchive(
     case 'file':
       return { ...deadLetterFileArchive(spec.path), close: async () => {} };
     case 'cosmos':
-      return openDeadLetterContainer(await cosmos(), spec.container);
+      return openDeadLetterContainer(await cosmos(), spec.container, false);
     case 'hub':
       throw usageError(
         `the dead letter is the event hub ${spec.eventHub}`,

@@ -92,14 +92,15 @@ describe('doctor', () => {
   it('checks what is configured only, and shows it as lines', async () => {
     writeFileSync(join(folder, 'pipeline.yaml'), 'produce: {}\n');
     const { stdout } = await cli(['doctor'], {
-      env: { REDIS_URL: stack.environment['REDIS_URL'] },
+      env: { REDIS_URL: stack.environment['REDIS_URL'], COSMOS_ENDPOINT: 'ftp://contoso' },
       cwd: folder,
     });
     rmSync(join(folder, 'pipeline.yaml'));
     expect(stdout).toMatch(/✓ redis {8}127\.0\.0\.1:\d+, version 7/);
     expect(stdout).toMatch(/✓ config {7}.*pipeline\.yaml/);
     expect(stdout).toContain('- event hubs   skipped: no Event Hubs connection is configured');
-    expect(stdout).toContain('0 problems, 0 warnings, 4 skipped');
+    expect(stdout).toContain('✗ cosmos db    the Cosmos DB endpoint "ftp://contoso" is not an http(s) URL');
+    expect(stdout).toContain('1 problem, 0 warnings, 3 skipped');
   });
 });
 

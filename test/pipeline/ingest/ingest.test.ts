@@ -143,6 +143,11 @@ describe('ingest', () => {
       `test/${notDead} holds items that are no dead letters`,
     );
     await items.close();
+    const missing = { kind: 'cosmos', container: 'never-made' } as const;
+    await expect(openDeadLetterArchive(missing, async () => options.cosmos)).rejects.toMatchObject({
+      code: 'E_NOT_FOUND',
+      message: expect.stringContaining('no container test/never-made'),
+    });
     const again = {
       ...options,
       eventHubs: { ...options.eventHubs, eventHub },
