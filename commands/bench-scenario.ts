@@ -6,6 +6,7 @@ import { formatDurationMs } from '../src/util/duration.ts';
 import { PipeError, usageError } from '../src/util/errors.ts';
 import type { Scenario } from '../src/workload/scenario.ts';
 import { SCENARIOS } from '../src/workload/scenarios.ts';
+import type { BenchValues } from './bench-options.ts';
 
 /** Loads that are no run of the pipeline; `bench` hands them on. */
 const OTHER_LOADS: readonly string[] = ['cache', 'events'];
@@ -53,6 +54,31 @@ export async function scenarioOf(
     const isUnknown = error.message.includes('unknown entr');
     throw inFile(error.message, isUnknown ? `a scenario has ${SCENARIO_ENTRIES}` : `for example ${EXAMPLE}`);
   }
+}
+
+/** The values without those that the file has for every load where the scenario has its own; `fromFile` tells which are the file's. */
+export function besideScenario(
+  values: BenchValues,
+  { cache, indexing, throughput, warmupMs, workload }: Scenario,
+  fromFile: (option: string) => boolean,
+): BenchValues {
+  const own: Partial<Record<keyof BenchValues, unknown>> = {
+    rate: workload,
+    stages: workload,
+    events: workload,
+    duration: workload,
+    keys: workload.keys?.count,
+    keyDistribution: workload.keys?.distribution,
+    size: workload.size,
+    seed: workload.seed,
+    warmup: warmupMs,
+    throughput,
+    indexing,
+    cache,
+  };
+  const isKept = ([key]: readonly [string, unknown]): boolean =>
+    own[key as keyof BenchValues] === undefined || !fromFile(key);
+  return Object.fromEntries(Object.entries(values).filter(isKept)) as BenchValues;
 }
 
 /** Throws a RangeError for what only shows when everything is put together. */

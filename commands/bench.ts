@@ -13,7 +13,7 @@ import { benchEvents } from './bench-events.ts';
 import { type BenchValues, benchOptions } from './bench-options.ts';
 import { type BenchPlan, containerOf, planOf } from './bench-plan.ts';
 import { type BenchSetting, runLoad } from './bench-run.ts';
-import { scenarioOf } from './bench-scenario.ts';
+import { besideScenario, scenarioOf } from './bench-scenario.ts';
 import { searchMax } from './bench-search.ts';
 import { sheetOf } from './prices-option.ts';
 import { checkOutputs, publishReport } from './report-output.ts';
@@ -41,15 +41,16 @@ export const command = defineCommand({
 
 const STOPPING = '  stopping: what was sent is carried through and verified (^C again to force)';
 
-async function bench(values: BenchValues, context: CommandContext): Promise<ExitCode> {
+async function bench(given: BenchValues, context: CommandContext): Promise<ExitCode> {
   const { terminal, clock, signal } = context;
-  const scenario = await scenarioOf(values.scenario, context);
+  const scenario = await scenarioOf(given.scenario, context);
+  const values = scenario === undefined ? given : besideScenario(given, scenario, context.fromFile);
   if (values.scenario === 'cache') return benchCache(values, context);
   if (values.scenario === 'events') {
     refuseReport(values);
     return benchEvents(values, context);
   }
-  checkRuns(values);
+  checkRuns(values, context);
   const withCache = values.cache ?? scenario?.cache ?? true;
   await checkOutputs(values.output, context.cwd);
   const prices = await sheetOf(values.prices, context.cwd);
@@ -122,7 +123,7 @@ async function repeated(setting: BenchSetting, plan: BenchPlan, run: string): Pr
 }
 
 /** Throws E_USAGE for flags that --find-max would have to ignore: it has a schedule and repeats of its own. */
-function checkRuns(values: BenchValues): void {
+function checkRuns(values: BenchValues, { fromFile }: CommandContext): void {
   if (values.findMax !== true) return;
   const hints = {
     duration: 'say with --trial how long each rate is carried',
@@ -130,9 +131,9 @@ function checkRuns(values: BenchValues): void {
     stages: 'it starts at --rate and finds the others by itself',
   } as const;
   for (const [flag, hint] of Object.entries(hints))
-    if (values[flag as keyof typeof hints] !== undefined)
+    if (values[flag as keyof typeof hints] !== undefined && !fromFile(flag))
       throw usageError(`--find-max and --${flag} exclude each other`, hint);
-  if (values.repeat > 1)
+  if (values.repeat > 1 && !fromFile('repeat'))
     throw usageError(
       '--find-max and --repeat exclude each other',
       'it repeats the rate that it finds by itself',

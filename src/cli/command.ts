@@ -79,6 +79,8 @@ export interface CommandContext {
   readonly configPath: string | undefined;
   /** A raw top-level section of the pipeline file, `undefined` without one. */
   section(name: string): unknown;
+  /** Whether the value of an option is that of the pipeline file: no flag and no variable gave another. */
+  fromFile(option: string): boolean;
 }
 
 interface CommandShape<O extends OptionSpecs, V> {

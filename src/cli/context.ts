@@ -8,7 +8,7 @@ import { type LocalChild, startLocalChild } from './local-child.ts';
 import type { ResolvedOption } from './resolve-options.ts';
 import { withSpinner } from './spinner.ts';
 
-interface ContextInput extends Omit<CommandContext, 'targets' | 'section' | 'configPath'> {
+interface ContextInput extends Omit<CommandContext, 'targets' | 'section' | 'configPath' | 'fromFile'> {
   readonly resolved: Readonly<Record<string, ResolvedOption>>;
   readonly file: PipelineFile | undefined;
   /** `--target` or the file's `target`. */
@@ -39,6 +39,7 @@ export function createContext(input: ContextInput): { context: CommandContext; d
     targets,
     configPath: file?.path,
     section: (name) => file?.sections[name],
+    fromFile: (option) => resolved[option]?.origin === 'file',
   };
   return { context, dispose: async () => child?.stop() };
 }

@@ -45,7 +45,7 @@ const scenarioSchema = (checks: ScenarioChecks) =>
     throughput: z.number().int().positive().optional(),
     indexing: z.enum(['all', 'none', 'keyOnly']).optional(),
     /** False to end at the change feed. */
-    cache: z.boolean().default(true),
+    cache: z.boolean().optional(),
     /** 0s for none. */
     warmup: text(parseDurationMs).optional(),
     /** With times from the start of the load: `cosmos:throttle=5%@10s+5s`. */
@@ -78,7 +78,7 @@ export interface Scenario {
   readonly workload: WorkloadInput;
   readonly throughput?: number;
   readonly indexing?: 'all' | 'none' | 'keyOnly';
-  readonly cache: boolean;
+  readonly cache?: boolean;
   readonly warmupMs?: number;
   /** Every fault with its start, from the start of the load. */
   readonly faults: readonly string[];
@@ -112,9 +112,9 @@ export function parseScenario(name: string, input: unknown, checks: ScenarioChec
     name,
     description,
     workload: workloadOf(parsed.data, place),
-    cache,
     faults,
     thresholds,
+    ...(cache !== undefined && { cache }),
     ...(throughput !== undefined && { throughput }),
     ...(indexing !== undefined && { indexing }),
     ...(warmup !== undefined && { warmupMs: parseDurationMs(warmup) }),

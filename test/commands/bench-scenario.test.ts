@@ -2,6 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
+import type { BenchValues } from '../../commands/bench-options.ts';
+import { besideScenario } from '../../commands/bench-scenario.ts';
+import type { Scenario } from '../../src/workload/scenario.ts';
 import { cli } from '../helpers/cli.ts';
 
 const PHASE = 'phases: [{ duration: 5s, rate: 10/s }]';
@@ -50,6 +53,33 @@ it('refuses scenarios that are none, and one that has the name of a load of anot
   expect(await refused(`scenarios: { cache: { ${PHASE} } }`, '--scenario', 'cache')).toEqual([
     expect.stringContaining('/pipeline.yaml: scenarios.cache: a ready-made load has this name'),
     ' hint: give it another name',
+  ]);
+});
+
+it('puts a scenario before what the file has for every load, and flags before both', async () => {
+  const scenario: Scenario = {
+    name: 'mine',
+    description: '',
+    workload: { stages: '0s:9/s,5s:9/s', keys: { count: 7 } },
+    warmupMs: 0,
+    faults: [],
+    thresholds: [],
+  };
+  const values = { rate: 100, keys: 50, size: '2KB', warmup: 3_000, cache: false } as BenchValues;
+  expect(besideScenario(values, scenario, () => true)).toEqual({ size: '2KB', cache: false });
+  expect(besideScenario(values, scenario, (option) => option !== 'rate')).toEqual({
+    rate: 100,
+    size: '2KB',
+    cache: false,
+  });
+  expect(besideScenario(values, scenario, () => false)).toEqual(values);
+});
+
+it('lets a search ignore the length that the file has for every load', async () => {
+  const flags = ['--find-max', '--fault', 'redis:reset@10s'];
+  expect(await refused('bench: { duration: 60s, events: 9, repeat: 3 }', ...flags)).toEqual([
+    expect.stringContaining('begins after the load, which lasts 10.0s'),
+    expect.anything(),
   ]);
 });
 
