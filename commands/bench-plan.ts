@@ -114,7 +114,10 @@ function workloadOf(values: BenchValues, scenario: Scenario | undefined): Worklo
   };
 }
 
-/** How the container is made; `undefined` when it must exist. A container is only made where it costs nothing, or where somebody said how large it shall be. */
+/**
+ * How the container is made; `undefined` when it must exist. One is only made where it costs nothing, or where somebody said
+ * how large it shall be.
+ */
 export function containerOf(
   values: BenchValues,
   scenario: Scenario | undefined,

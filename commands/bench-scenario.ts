@@ -56,7 +56,10 @@ export async function scenarioOf(
   }
 }
 
-/** The values without those that the file has for every load where the scenario has its own; `fromFile` tells which are the file's. */
+/**
+ * The values without those that the file has for every load where the scenario has its own; `fromFile` tells which are the
+ * file's.
+ */
 export function besideScenario(
   values: BenchValues,
   { cache, indexing, throughput, warmupMs, workload }: Scenario,

@@ -98,7 +98,7 @@ function renderFound(report: RunReport, paint?: Paint): string {
   return (report.valid ? [found, text] : [text, found]).filter((part) => part !== '').join('\n\n');
 }
 
-/** The run, or the median of several. One that was cut short is no repeat, unless it is the only one or found something wrong. */
+/** The run, or the median of several. One that was cut short is no repeat, unless it is the only one or found a defect. */
 async function repeated(setting: BenchSetting, plan: BenchPlan, run: string): Promise<RunReport> {
   const { context, values } = setting;
   const { signal, terminal } = context;

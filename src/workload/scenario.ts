@@ -123,7 +123,7 @@ export function parseScenario(name: string, input: unknown, checks: ScenarioChec
   };
 }
 
-/** The workload with its schedule: that of the phases, or its own. Throws a RangeError for none, for both, and for a bad one. */
+/** The workload with its schedule: that of the phases, or its own. Throws a RangeError for none, for both, for a bad one. */
 function workloadOf({ phases, workload }: z.output<Schema>, place: string): WorkloadInput {
   const { duration, events, keys, rate, shape, stages } = parseWorkload(workload, place, 'workload');
   const own = Object.entries({ rate, stages, shape, 'keys.intervals': keys.intervals })
