@@ -2,12 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { manifest } from '../commands/index.ts';
-import { run } from '../src/cli/run.ts';
+import { reportError } from '../src/cli/report-error.ts';
+import { run, terminalOf } from '../src/cli/run.ts';
 import { systemClock } from '../src/util/clock.ts';
+import { PipeError } from '../src/util/errors.ts';
 
 /** Time that a finished command has to close its sockets and flush its output. */
 const EXIT_GRACE_MS = 500;
 
+const argv = process.argv.slice(2);
 const controller = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
@@ -18,7 +21,14 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 // A reader that closes the pipe early (`| head`) is a normal end, not a failure.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  const unwritten = new PipeError(
+    'E_INTERNAL',
+    `stdout: the result could not be written (${error.message})`,
+    {
+      hint: 'send it to a file or a program that can take it',
+    },
+  );
+  process.exit(reportError(unwritten, terminalOf({ argv, env: process.env, streams: process }), false));
 });
 // Nobody reads the progress any more; the work goes on.
 process.stderr.on('error', () => {});
@@ -28,7 +38,7 @@ const { version } = JSON.parse(readFileSync(new URL('../../package.json', import
 };
 
 process.exitCode = await run(manifest, {
-  argv: process.argv.slice(2),
+  argv,
   env: process.env,
   cwd: process.cwd(),
   streams: process,

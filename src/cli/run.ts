@@ -39,19 +39,8 @@ interface GlobalOptions {
 
 /** Runs one command line and returns the exit code. Never calls process.exit, so tests can call it in-process. */
 export async function run(manifest: Manifest, options: RunOptions): Promise<number> {
-  const { argv, env, streams } = options;
-  const dashes = argv.indexOf('--');
-  const ours = dashes === -1 ? argv : argv.slice(0, dashes);
-  const rest = dashes === -1 ? [] : argv.slice(dashes + 1);
-  const has = (...flags: string[]): boolean => flags.some((flag) => ours.includes(flag));
-  const terminal = new Terminal({
-    streams,
-    env,
-    json: has('--json'),
-    quiet: has('--quiet', '-q'),
-    color: !has('--no-color'),
-    progress: !has('--no-progress'),
-  });
+  const [ours, rest] = splitArguments(options.argv);
+  const terminal = terminalOf(options);
   let exitCode: number = ExitCode.Ok;
   const execute = async (stub: Commander, name: string, command: Command): Promise<void> => {
     exitCode = await runCommand(stub, name, command, { ...options, argv: ours }, terminal, rest);
@@ -63,8 +52,30 @@ export async function run(manifest: Manifest, options: RunOptions): Promise<numb
     const { aborted, reason } = options.signal;
     // `signal.throwIfAborted()` throws the reason, which is the name of the signal.
     const isInterruption = aborted && error === reason;
-    return reportError(isInterruption ? interrupted() : error, terminal, has('--debug'));
+    return reportError(isInterruption ? interrupted() : error, terminal, ours.includes('--debug'));
   }
+}
+
+/** What follows `--` is for the child. */
+function splitArguments(
+  argv: readonly string[],
+): readonly [ours: readonly string[], rest: readonly string[]] {
+  const dashes = argv.indexOf('--');
+  return dashes === -1 ? [argv, []] : [argv.slice(0, dashes), argv.slice(dashes + 1)];
+}
+
+/** The terminal as the command line wants it, known before the command line is parsed: a bad one is reported on it too. */
+export function terminalOf({ argv, env, streams }: Pick<RunOptions, 'argv' | 'env' | 'streams'>): Terminal {
+  const [ours] = splitArguments(argv);
+  const has = (...flags: string[]): boolean => flags.some((flag) => ours.includes(flag));
+  return new Terminal({
+    streams,
+    env,
+    json: has('--json'),
+    quiet: has('--quiet', '-q'),
+    color: !has('--no-color'),
+    progress: !has('--no-progress'),
+  });
 }
 
 function interrupted(): PipeError {
