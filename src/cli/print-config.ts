@@ -1,7 +1,11 @@
+import { redact } from '../util/secret.ts';
 import type { ResolvedOption } from './resolve-options.ts';
 import type { Terminal } from './terminal.ts';
 
-/** `--print-config`: every option with its effective value and origin. Secrets print as `[redacted]` by themselves. */
+/**
+ * `--print-config`: every option with its effective value and origin. Secrets print as `[redacted]` by themselves, and so does
+ * what an address carries (`?sig=...`).
+ */
 export function printConfig(
   terminal: Terminal,
   resolved: Readonly<Record<string, ResolvedOption>>,
@@ -11,12 +15,13 @@ export function printConfig(
   const options = Object.fromEntries(
     Object.entries(resolved).map(([key, { value, origin, source }]) => [
       key,
-      { value: value ?? null, origin, source },
+      { value: typeof value === 'string' ? redact(value) : (value ?? null), origin, source },
     ]),
   );
   const width = Math.max(0, ...Object.keys(resolved).map((key) => key.length));
   const lines = Object.entries(resolved).map(([key, { value, source }]) => {
-    const text = value === undefined ? '-' : typeof value === 'string' ? value : JSON.stringify(value);
+    const text =
+      value === undefined ? '-' : typeof value === 'string' ? redact(value) : redact(JSON.stringify(value));
     return `${key.padEnd(width)}  ${text}${source ? `  (${source})` : ''}`;
   });
   terminal.result(

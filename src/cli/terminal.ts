@@ -79,7 +79,7 @@ export class Terminal {
 
   /** Progress and plans, for people only. */
   note(text: string): void {
-    if (!this.json && !this.quiet) this.#write(this.#options.streams.stderr, text);
+    if (!this.json && !this.quiet) this.#write(this.#options.streams.stderr, redact(text));
   }
 
   /** What may spoil the result although the command goes on; with `--json` one line of JSON, as of an error. */

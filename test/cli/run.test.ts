@@ -105,11 +105,17 @@ it('hands over operands and what follows --', async () => {
 
 it('reads a secret from the file that the flag names and prints it nowhere', async () => {
   writeFileSync(join(folder, 'secret'), 'Endpoint=sb://h/;SharedAccessKey=topsecret\n');
-  const { stdout } = await probing(['--event-hubs-connection-string-file', 'secret', '--json']);
-  expect(JSON.parse(stdout)).toMatchObject({ eventHubsConnectionString: '[redacted]' });
+  const read = await probing(['--event-hubs-connection-string-file', 'secret', '--json']);
+  expect(JSON.parse(read.stdout)).toMatchObject({ eventHubsConnectionString: '[redacted]' });
   const shown = await probing(['--event-hubs-connection-string-file', 'secret', '--print-config']);
   expect(shown.stdout).toContain('[redacted]');
   expect(shown.stdout).not.toContain('topsecret');
+  const address = ['--event-hubs-namespace', 'https://contoso/?sig=topsecret', '--print-config'];
+  for (const more of [[], ['--json']]) {
+    const { stdout } = await probing([...address, ...more]);
+    expect(stdout).toContain('?sig=[redacted]');
+    expect(stdout).not.toContain('topsecret');
+  }
 });
 
 it('takes an empty file for a mistake, not for a secret', async () => {

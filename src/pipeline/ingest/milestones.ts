@@ -19,12 +19,15 @@ export interface MilestoneOptions {
   onProblem(message: string): void;
 }
 
+/** However many milestones wait for a topic that is away. */
+const CLOSE_MS = 10_000;
+
 export interface Milestones {
   started(): void;
   progress(progress: IngestProgress): void;
   completed(result: IngestResult): void;
   failed(error: unknown): void;
-  /** Resolves when everything has been published or given up. */
+  /** Resolves when everything has been published or given up, or a dead topic has held the end back for long enough. */
   close(): Promise<void>;
 }
 
@@ -82,6 +85,14 @@ export function ingestMilestones(options: MilestoneOptions): Milestones {
     },
     completed: (result) => tell('Completed', 'completed', { ...result }),
     failed: (error) => tell('Failed', 'failed', { message: (error as Error).message }),
-    close: () => last,
+    async close() {
+      const patience = new AbortController();
+      const tooLate = clock.sleep(CLOSE_MS, patience.signal).then(
+        () => options.onProblem('the last milestones were not published: the topic did not answer in time'),
+        () => {},
+      );
+      await Promise.race([last, tooLate]);
+      patience.abort();
+    },
   };
 }

@@ -82,3 +82,25 @@ it('does not disturb the run when the topic is away', async () => {
     'CosmosPipe.Ingest.Failed was not published: nobody there',
   ]);
 });
+
+it('is not held back at the end by a topic that never answers', async () => {
+  const problems: string[] = [];
+  const clock = createVirtualClock();
+  const told = ingestMilestones({
+    publisher: { publish: () => new Promise(() => {}) } as never,
+    ownerId: 'ingest-1',
+    container: 'pipeline/events',
+    every: 100,
+    clock,
+    usage: () => ({ throttled: 0, requestCharge: 0 }),
+    onProblem: (message) => problems.push(message),
+  });
+  told.started();
+  let closed = false;
+  const closing = told.close().then(() => {
+    closed = true;
+  });
+  await clock.runUntil(() => closed, 20_000);
+  await closing;
+  expect(problems).toEqual([expect.stringContaining('did not answer in time')]);
+});
