@@ -127,6 +127,7 @@ export const command = defineCommand({
     'stack on free ports and return its exit code.',
   ].join('\n'),
   operands: '[action] [args...]',
+  runsProgram: true,
   examples: [
     'cosmos-pipe local',
     'cosmos-pipe local --data ./pipe-data --throughput-units 4',

@@ -88,6 +88,8 @@ interface CommandShape<O extends OptionSpecs, V> {
   readonly examples: readonly string[];
   /** Positional arguments as commander writes them: `[action] [file...]`. */
   readonly operands?: string;
+  /** What follows `--` is a program to run. Anything there is refused otherwise. */
+  readonly runsProgram?: boolean;
   readonly options: O;
   /** Resolves to the exit code when it is not 0 although there is a result (verification failed, thresholds crossed). */
   // biome-ignore lint/suspicious/noConfusingVoidType: most commands just end

@@ -1,7 +1,7 @@
 import { Command as Commander, Option } from 'commander';
 import { isRecord, loadPipelineFile, type PipelineFile } from '../config/pipeline-file.ts';
 import type { Clock } from '../util/clock.ts';
-import { ExitCode, PipeError } from '../util/errors.ts';
+import { ExitCode, PipeError, usageError } from '../util/errors.ts';
 import type { Command, OptionSpec, OptionSpecs, ParentChannel } from './command.ts';
 import { createContext } from './context.ts';
 import { printConfig } from './print-config.ts';
@@ -156,6 +156,8 @@ async function runCommand(
   terminal: Terminal,
   rest: readonly string[],
 ): Promise<number> {
+  if (rest.length > 0 && command.runsProgram !== true)
+    throw usageError(`${name} runs no program, so nothing may follow --, got "${rest.join(' ')}"`);
   const global = stub.optsWithGlobals<GlobalOptions>();
   const file = await loadPipelineFile(options.cwd, global.config);
   const target = global.target ?? defaultTarget(file);

@@ -13,6 +13,7 @@ const probe = defineCommand({
   description: 'Show what the kernel hands to a command.',
   examples: ['cosmos-pipe probe --rate 500/s'],
   operands: '[action]',
+  runsProgram: true,
   options: {
     ...eventHubsOptions,
     rate: opt.ratePerSecond({
@@ -101,6 +102,15 @@ it('collects a repeatable flag, and reads a negated one as false', async () => {
 it('hands over operands and what follows --', async () => {
   const { stdout } = await probing(['act', '--json', '--', 'npm', 'test', '--json']);
   expect(JSON.parse(stdout)).toMatchObject({ operands: ['act'], rest: ['npm', 'test', '--json'] });
+});
+
+it('refuses what follows -- where no program is run', async () => {
+  const { runsProgram: _, ...plain } = probe;
+  const { code, stderr } = await cli(['probe', '--', 'npm', 'test'], {
+    manifest: { probe: { summary: '', group: 'Test:', load: async () => ({ command: plain }) } },
+    cwd: folder,
+  });
+  expect([code, stderr]).toEqual([2, expect.stringContaining('probe runs no program')]);
 });
 
 it('reads a secret from the file that the flag names and prints it nowhere', async () => {
