@@ -135,7 +135,9 @@ export class Session {
     const { reached } = this.#run;
     return {
       ended,
-      partitions: [...reached].map(([partitionId, sequenceNumber]) => ({ partitionId, sequenceNumber })),
+      partitions: [...reached]
+        .map(([partitionId, sequenceNumber]) => ({ partitionId, sequenceNumber }))
+        .sort((a, b) => a.partitionId.localeCompare(b.partitionId, 'en', { numeric: true })),
     };
   }
 

@@ -102,7 +102,9 @@ describe('ingest', () => {
     const { options, send } = pipe({ checkpoints: await fileCheckpoints() });
     await send(400);
     expect((await ingest(options)).received).toBe(400);
-    expect((await ingest(options)).received).toBe(0);
+    const nothing = await ingest(options);
+    expect(nothing.received).toBe(0);
+    expect(nothing.partitions.map(({ partitionId }) => partitionId)).toEqual(['0', '1', '2', '3']);
     await send(100, { first: 400 });
     expect((await ingest({ ...options, ownerId: 'other' })).received).toBe(100);
     expect((await ingest({ ...options, restart: true })).received).toBe(500);
