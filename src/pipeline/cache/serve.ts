@@ -38,6 +38,10 @@ interface Exchange {
   readonly response: ServerResponse;
 }
 
+/** No item has such an id, and the SDK throws at it. */
+const NO_ID = /[/\\?#]/;
+const NO_ID_TEXT = 'an id has none of / \\ ? #';
+
 /** Serves the items of a container over HTTP, through the cache. Throws E_PORT_IN_USE. */
 export async function startCacheServer(options: ServeOptions): Promise<CacheServer> {
   const reader = new CachedReader(options);
@@ -71,6 +75,7 @@ export async function startCacheServer(options: ServeOptions): Promise<CacheServ
   };
 
   const one = async ({ url, request, response }: Exchange, pk: unknown, id: string): Promise<void> => {
+    if (NO_ID.test(id)) return reply(response, 400, { error: NO_ID_TEXT });
     const answer = await readOne(pk, id, url.searchParams.has('nocache'));
     describe(response, [answer]);
     if (answer.json === undefined) return reply(response, 404, { error: 'no such item' });
@@ -84,6 +89,7 @@ export async function startCacheServer(options: ServeOptions): Promise<CacheServ
     const ids = (url.searchParams.get('ids') ?? '').split(',').filter((each) => each !== '');
     if (ids.length === 0 || ids.length > MAX_IDS)
       return reply(response, 400, { error: `pass ids=a,b with 1 to ${MAX_IDS} ids` });
+    if (ids.some((id) => NO_ID.test(id))) return reply(response, 400, { error: NO_ID_TEXT });
     const answers = await Promise.all(ids.map((id) => readOne(pk, id, url.searchParams.has('nocache'))));
     describe(response, answers);
     const found = answers.filter(({ json }) => json !== undefined).map(({ json }) => json);

@@ -198,6 +198,8 @@ describe('startCacheServer', () => {
     await start();
     expect((await get('/nothing')).status).toBe(404);
     expect((await get('/v1/items/d1?ids=')).status).toBe(400);
+    for (const items of ['d1/a%23b', 'd1/a%2Fb', 'd1?ids=a,b%3F'])
+      expect((await get(`/v1/items/${items}`)).status).toBe(400);
     expect((await get('/v1/items/%zz/a')).status).toBe(400);
     expect((await fetch(`${server.url}/v1/items/d1/a`, { method: 'POST' })).status).toBe(405);
   });
