@@ -20,8 +20,13 @@ export function printConfig(
   );
   const width = Math.max(0, ...Object.keys(resolved).map((key) => key.length));
   const lines = Object.entries(resolved).map(([key, { value, source }]) => {
+    // A value that was compiled, such as a filter, has no text any more.
     const text =
-      value === undefined ? '-' : typeof value === 'string' ? redact(value) : redact(JSON.stringify(value));
+      value === undefined
+        ? '-'
+        : typeof value === 'string'
+          ? redact(value)
+          : redact(JSON.stringify(value) ?? 'set');
     return `${key.padEnd(width)}  ${text}${source ? `  (${source})` : ''}`;
   });
   terminal.result(
