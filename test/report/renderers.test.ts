@@ -20,7 +20,7 @@ it('renders a report for a terminal of 80 columns', () => {
       RESULTS, 10.3s
 
         STAGE        COUNT  RATE/S    P50    P90    P99  P99.9    MAX  ERRORS
-        produce     10,000   1,111  7.5ms  9.5ms  9.9ms  9.9ms  9.9ms       0
+        produce     10,000   1,111  7.5ms  9.5ms  9.9ms   10ms   10ms       0
         ingest      10,000   1,111   60ms   76ms   79ms   80ms   80ms       0
         feed        10,000   1,111   89ms  113ms  119ms  119ms  119ms       0
         end to end  10,000   1,111   89ms  113ms  119ms  119ms  119ms
@@ -80,7 +80,7 @@ it('renders Markdown', () => {
 
     | Stage | Count | Rate | p50 | p99 | p99.9 | max | Errors |
     | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
-    | produce | 10,000 | 1,111/s | 7.5ms | 9.9ms | 9.9ms | 9.9ms | 0 |
+    | produce | 10,000 | 1,111/s | 7.5ms | 9.9ms | 10ms | 10ms | 0 |
     | ingest | 10,000 | 1,111/s | 60ms | 79ms | 80ms | 80ms | 0 |
     | feed | 10,000 | 1,111/s | 89ms | 119ms | 119ms | 119ms | 0 |
     | **end to end** | 10,000 | 1,111/s | 89ms | 119ms | 119ms | 119ms |  |
