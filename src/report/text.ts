@@ -81,9 +81,14 @@ function keptUpLines({ kind, load, process }: RunReport, paint: Paint): string[]
     load.scheduling === undefined ? '' : `, scheduling error p99 ${formatDurationMs(load.scheduling.p99Ms)}`;
   const delay =
     process === undefined ? '' : `, event-loop delay p99 ${formatDurationMs(process.eventLoopDelayP99Ms)}`;
-  return [
-    `  ${paint('green', '✓')} the generator kept up: ${formatCount(load.dropped)} dropped, ${formatCount(load.late)} late arrivals${error}${delay}`,
-  ];
+  const kept = `the generator kept up: ${formatCount(load.dropped)} dropped, ${formatCount(load.late)} late arrivals`;
+  return marked(paint('green', '✓'), `${kept}${error}${delay}`);
+}
+
+/** A sentence behind its mark, in lines of the report's width. */
+function marked(mark: string, sentence: string): string[] {
+  const [first = '', ...rest] = wrap(sentence, TEXT_WIDTH);
+  return [`  ${mark} ${first}`, ...rest.map((line) => `    ${line}`)];
 }
 
 function thresholdLines(report: RunReport, paint: Paint): string[] {
@@ -146,11 +151,9 @@ function backlogLines(report: RunReport): string[] {
 /** What the ends of a long steady load differ by. */
 function driftLines(drift: Drift, paint: Paint): string[] {
   const grew = drift.growing.length > 0;
-  const [first = '', ...rest] = wrap(drift.sentence, TEXT_WIDTH);
   return [
     ...formatTable([DRIFT_HEADER.map((label) => label.toUpperCase()), ...driftRows(drift)], { indent: 4 }),
-    `  ${grew ? paint('yellow', '!') : paint('green', '✓')} ${first}`,
-    ...rest.map((line) => `    ${line}`),
+    ...marked(grew ? paint('yellow', '!') : paint('green', '✓'), drift.sentence),
   ];
 }
 

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { describe, expect, it } from 'vitest';
 import { CLI_ENTRY } from '../helpers/cli.ts';
@@ -18,7 +19,7 @@ describe.runIf(existsSync(FULL))('a result that cannot be written', () => {
     const child = spawn(process.execPath, [CLI_ENTRY, 'report', 'metrics', ...flags], {
       stdio: ['ignore', full.fd, 'pipe'],
     });
-    const [stderr, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
+    const [stderr, [code]] = await Promise.all([text(child.stderr as Readable), once(child, 'exit')]);
     expect(stderr).toMatch(expected);
     expect(code).toBe(1);
   });

@@ -46,8 +46,19 @@ it('renders a report for a terminal of 80 columns', () => {
         every stage kept up; ingest adds most of the delay, 52ms of 89ms at the
         median (58%)
 
-      ✓ the generator kept up: 0 dropped, 0 late arrivals, event-loop delay p99 4.2ms"
+      ✓ the generator kept up: 0 dropped, 0 late arrivals, event-loop delay p99
+        4.2ms"
   `);
+});
+
+it('breaks its sentences where a terminal of 80 columns ends', () => {
+  const { endToEnd, load } = sampleReport();
+  if (load === undefined || endToEnd === undefined) throw new Error('the sample has a load');
+  const lines = renderText(sampleReport({ load: { ...load, scheduling: endToEnd } })).split('\n');
+  expect(lines.filter((line) => line.length > 80)).toEqual([]);
+  expect(lines.slice(-2).join('').replaceAll(/\s+/g, ' ')).toMatch(
+    /✓ the generator kept up: 0 dropped, 0 late arrivals, scheduling error p99 119ms, event-loop delay p99 4\.2ms$/,
+  );
 });
 
 it('says first that a report is not to be trusted', () => {
