@@ -136,7 +136,8 @@ async function unmeasured(stages, runId) {
     },
   });
   await isReady;
-  const producing = stages.produce({ ...context, ledger: { acknowledged: ignore, injected: ignore } });
+  const ledger = { acknowledged: ignore, injected: ignore };
+  const producing = stages.produce({ ...context, ledger, started: ignore });
   const ingesting = stages.ingest({ ...context, drainAfter: producing });
   const [{ sent, startMicros }] = await Promise.all([producing, ingesting]);
   while (through < sent) await systemClock.sleep(20);
