@@ -4,10 +4,11 @@ import type { Threshold } from '../src/report/run-report.ts';
 import { parseThreshold } from '../src/report/thresholds.ts';
 import { formatDurationMs, parseRatePerSecond } from '../src/util/duration.ts';
 import { usageError } from '../src/util/errors.ts';
+import { checkThroughput } from '../src/util/throughput.ts';
 import type { Scenario } from '../src/workload/scenario.ts';
 import type { WorkloadInput } from '../src/workload/spec.ts';
 import { type BenchValues, DEFAULT_EVENTS, DEFAULT_RATE, LOCAL_THROUGHPUT } from './bench-options.ts';
-import { checkStarts, checkThroughput } from './bench-scenario.ts';
+import { checkStarts } from './bench-scenario.ts';
 
 const WARMUP_MS = 3_000;
 /** Where --find-max starts unless --rate says so. */
@@ -42,7 +43,8 @@ export async function planOf(values: BenchValues, scenario: Scenario | undefined
   if (events === 0) throw usageError('the load sends nothing', 'give --rate or --stages a rate above 0/s');
   const endMs = values.findMax === true ? values.trial : durationMs;
   valid('--fault: ', () => checkStarts(values.fault, endMs));
-  valid('--throughput: ', () => checkThroughput(values.throughput));
+  const { throughput } = values;
+  if (throughput !== undefined) valid('--throughput: ', () => checkThroughput(throughput));
   const warmupMs = values.warmup ?? scenario?.warmupMs ?? WARMUP_MS;
   const { events: _events, stages: _stages, shape: _shape, ...steady } = workload;
   return {

@@ -4,6 +4,7 @@ import { parseFault } from '../src/local/faults/grammar.ts';
 import { parseThreshold } from '../src/report/thresholds.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { PipeError, usageError } from '../src/util/errors.ts';
+import { checkThroughput } from '../src/util/throughput.ts';
 import type { Scenario } from '../src/workload/scenario.ts';
 import { SCENARIOS } from '../src/workload/scenarios.ts';
 import type { BenchValues } from './bench-options.ts';
@@ -11,10 +12,6 @@ import type { BenchValues } from './bench-options.ts';
 /** Loads that are no run of the pipeline; `bench` hands them on. */
 const OTHER_LOADS: readonly string[] = ['cache', 'events'];
 const EXAMPLE = 'phases: [{ duration: 30s, rate: 500/s, faults: ["redis:reset@10s"] }]';
-
-const MIN_THROUGHPUT = 400;
-const MAX_THROUGHPUT = 1_000_000;
-const THROUGHPUT_STEP = 100;
 
 /**
  * The scenario that --scenario names, from the pipeline file or ready-made; `undefined` for the loads of another kind. Throws
@@ -97,7 +94,9 @@ async function checkScenario({ faults, name, throughput, workload }: Scenario): 
   await at(`scenarios.${name}`, () => {
     if (events === 0) throw new RangeError('sends nothing, expected a phase with a rate above 0/s');
   });
-  await at(`scenarios.${name}.throughput`, () => checkThroughput(throughput));
+  await at(`scenarios.${name}.throughput`, () => {
+    if (throughput !== undefined) checkThroughput(throughput);
+  });
   await at(`scenarios.${name}.faults`, () => checkStarts(faults, durationMs));
   // Whether templates and variables go together.
   await at(`scenarios.${name}.workload`, async () => {
@@ -122,14 +121,4 @@ export function checkStarts(faults: readonly string[], endMs: number | undefined
         `${spec} begins after the load, which lasts ${formatDurationMs(endMs)} (to disturb what is left then: ${spec}+10s)`,
       );
   }
-}
-
-/** Throws a RangeError for RU/s that no container can be made with. */
-export function checkThroughput(throughput: number | undefined): void {
-  if (throughput === undefined) return;
-  const isInRange = throughput >= MIN_THROUGHPUT && throughput <= MAX_THROUGHPUT;
-  if (!isInRange || throughput % THROUGHPUT_STEP !== 0)
-    throw new RangeError(
-      `expected ${MIN_THROUGHPUT} to ${MAX_THROUGHPUT.toLocaleString('en-US')} RU/s in steps of ${THROUGHPUT_STEP}, got ${throughput}`,
-    );
 }

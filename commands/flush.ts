@@ -7,8 +7,8 @@ import { counted, formatCount } from '../src/cache/text.ts';
 import { type CommandContext, defineCommand, type OptionValues } from '../src/cli/command.ts';
 import { confirm } from '../src/cli/confirm.ts';
 import { opt, redisOptions, yesOption } from '../src/cli/options.ts';
+import { flagOf } from '../src/cli/resolve-options.ts';
 import { ExitCode as Exit, type ExitCode, PipeError, usageError } from '../src/util/errors.ts';
-import { flagOf } from './produce-checks.ts';
 
 const choosing = { group: 'Choosing keys:' } as const;
 const deleting = { group: 'Deleting:' } as const;

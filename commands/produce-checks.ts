@@ -1,16 +1,12 @@
 import { stat } from 'node:fs/promises';
 import type { OptionValues } from '../src/cli/command.ts';
+import { flagOf } from '../src/cli/resolve-options.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { usageError } from '../src/util/errors.ts';
 import type { WorkloadInput } from '../src/workload/spec.ts';
 import type { produceOptions } from './produce-options.ts';
 
 type Values = OptionValues<typeof produceOptions>;
-
-/** `--key-prefix` of option `keyPrefix`. */
-export function flagOf(name: string): string {
-  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-}
 
 /** Refuses flags that would contradict each other or say nothing. Throws E_USAGE with what to change. */
 export function checkFlags(values: Values): void {

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import type { CommandContext, OptionValues } from '../src/cli/command.ts';
 import { confirm } from '../src/cli/confirm.ts';
 import { startLiveView } from '../src/cli/live.ts';
+import { flagOf } from '../src/cli/resolve-options.ts';
 import { isRecord } from '../src/config/pipeline-file.ts';
 import { createStageRecorder } from '../src/metrics/stage-recorder.ts';
 import { produce, type RecordSource, type Routing } from '../src/pipeline/produce/produce.ts';
@@ -16,7 +17,7 @@ import { importSimulatorConfig } from '../src/workload/simulator-config.ts';
 import { meanSize } from '../src/workload/size.ts';
 import { parseWorkload, type Workload, type WorkloadInput } from '../src/workload/spec.ts';
 import { openStream, shapeOf } from '../src/workload/stream.ts';
-import { checkFaults, checkFlags, checkReadable, checkStart, flagOf } from './produce-checks.ts';
+import { checkFaults, checkFlags, checkReadable, checkStart } from './produce-checks.ts';
 import type { produceOptions } from './produce-options.ts';
 import {
   CURVE_COLUMNS,

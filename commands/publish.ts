@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { type CommandContext, defineCommand } from '../src/cli/command.ts';
 import { commandLine } from '../src/cli/command-line.ts';
 import { startLiveView } from '../src/cli/live.ts';
+import { flagOf } from '../src/cli/resolve-options.ts';
 import type { EventSchema, GridEvent } from '../src/eventgrid/event.ts';
 import type { EventPublisher, PublisherTotals } from '../src/eventgrid/publisher.ts';
 import { projector } from '../src/pipeline/feed/fields.ts';
@@ -15,7 +16,6 @@ import { formatBytes } from '../src/util/bytes.ts';
 import { formatDurationMs } from '../src/util/duration.ts';
 import { ExitCode, PipeError, usageError } from '../src/util/errors.ts';
 import { seededRandom } from '../src/util/random.ts';
-import { flagOf } from './produce-checks.ts';
 import { options, type Values } from './publish-options.ts';
 
 export const command = defineCommand({

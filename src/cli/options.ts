@@ -7,6 +7,7 @@ import {
 } from '../util/duration.ts';
 import { parseResourceId } from '../util/resource-id.ts';
 import { Secret } from '../util/secret.ts';
+import { checkThroughput } from '../util/throughput.ts';
 import type { OptionSpec } from './command.ts';
 
 /** Each has a connection and a heap of its own. */
@@ -45,11 +46,9 @@ function parsePartitionKeyPaths(text: string): readonly string[] {
 
 /** Throws a RangeError unless `text` is a throughput that Cosmos DB takes for a container, or 0 for none of its own. */
 function parseThroughput(text: string): number {
-  const ru = parseWhole(text, 0, 1_000_000);
-  if (ru === 0 || (ru >= 400 && ru % 100 === 0)) return ru;
-  throw new RangeError(
-    `expected 400 to 1,000,000 RU/s in steps of 100, or 0 for none of its own, got "${text}"`,
-  );
+  const ru = parseWhole(text, 0);
+  if (ru > 0) checkThroughput(ru, ', or 0 for none of its own');
+  return ru;
 }
 
 export const opt = {

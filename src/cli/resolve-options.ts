@@ -27,6 +27,11 @@ export function environmentName(key: string): string {
   return `COSMOS_PIPE_${key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
+/** `--key-prefix` of option `keyPrefix`. */
+export function flagOf(name: string): string {
+  return `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
 /** Precedence, strongest first: flag, environment variable, file, fallback. Throws E_USAGE or E_CONFIG that names the source. */
 export function resolveOptions(
   specs: OptionSpecs,

@@ -1,3 +1,5 @@
+import { usageError } from './errors.ts';
+
 /**
  * A name of a Cosmos DB database or container, as the service takes it.
  *
@@ -8,4 +10,13 @@ export function parseResourceId(text: string): string {
   throw new RangeError(
     `expected 1 to 255 characters without / \\ ? # and without a space at the end, got "${text}"`,
   );
+}
+
+/** The container that `what` names, for example `dead letter "cosmos:a/b"`. Throws E_USAGE that shows the rules. */
+export function parseContainerOf(what: string, id: string): string {
+  try {
+    return parseResourceId(id);
+  } catch (error) {
+    throw usageError(`invalid ${what}`, `the container: ${(error as Error).message}`);
+  }
 }

@@ -84,7 +84,7 @@ it('lets a search ignore the length that the file has for every load', async () 
 });
 
 it.each([
-  [['--throughput', '450'], '--throughput: expected 400 to 1,000,000 RU/s in steps of 100, got 450'],
+  [['--throughput', '450'], '--throughput: expected 400 to 1,000,000 RU/s in steps of 100, got "450"'],
   [['--duration', '5s', '--fault', 'redis:reset@5s'], '--fault: redis:reset@5s begins after the load'],
   [['--find-max', '--fault', 'redis:reset@10s'], '--fault: redis:reset@10s begins after the load'],
   [['--stages', '5s:0/s'], 'the load sends nothing'],

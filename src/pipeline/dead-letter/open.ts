@@ -1,6 +1,6 @@
 import type { CosmosTarget, EventHubsTarget } from '../../config/targets.ts';
 import { usageError } from '../../util/errors.ts';
-import { parseResourceId } from '../../util/resource-id.ts';
+import { parseContainerOf } from '../../util/resource-id.ts';
 import { openDeadLetterContainer } from './cosmos.ts';
 import type { DeadLetter, DeadLetterArchive } from './dead-letter.ts';
 import { deadLetterFileArchive, openDeadLetterFile } from './file.ts';
@@ -20,17 +20,9 @@ export function parseDeadLetterSpec(text: string): DeadLetterSpec {
       throw usageError(`invalid dead letter "${text}"`, 'expected a file, cosmos:<container> or hub:<name>');
     return { kind: 'file', path: text };
   }
-  if (kind === 'cosmos') return { kind, container: containerOf(rest, text) };
+  if (kind === 'cosmos') return { kind, container: parseContainerOf(`dead letter "${text}"`, rest) };
   if (kind === 'hub') return { kind, eventHub: rest };
   return { kind: 'file', path: rest };
-}
-
-function containerOf(id: string, text: string): string {
-  try {
-    return parseResourceId(id);
-  } catch (error) {
-    throw usageError(`invalid dead letter "${text}"`, `the container: ${(error as Error).message}`);
-  }
 }
 
 export async function openDeadLetter(

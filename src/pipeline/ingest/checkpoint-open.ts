@@ -5,7 +5,7 @@ import { memoryCheckpointStore } from '../../eventhubs/checkpoint-memory.ts';
 import type { ResettableCheckpointStore } from '../../eventhubs/checkpoint-store.ts';
 import type { Clock } from '../../util/clock.ts';
 import { usageError } from '../../util/errors.ts';
-import { parseResourceId } from '../../util/resource-id.ts';
+import { parseContainerOf } from '../../util/resource-id.ts';
 import type { Secret } from '../../util/secret.ts';
 import { cosmosCheckpointStore } from './checkpoint-cosmos.ts';
 
@@ -29,7 +29,8 @@ export function parseCheckpointSpec(text: string, blobConnectionString?: Secret)
   const rest = separator < 0 ? '' : text.slice(separator + 1);
   if (kind === 'memory' && rest === '') return { kind };
   if (kind === 'file' && rest !== '') return { kind, folder: rest };
-  if (kind === 'cosmos') return { kind, container: containerOf(rest || 'checkpoints', text) };
+  if (kind === 'cosmos')
+    return { kind, container: parseContainerOf(`checkpoint store "${text}"`, rest || 'checkpoints') };
   if (kind === 'blob' && rest !== '')
     return {
       kind,
@@ -40,14 +41,6 @@ export function parseCheckpointSpec(text: string, blobConnectionString?: Secret)
     `invalid checkpoint store "${text}"`,
     'expected file:<folder>, cosmos[:<container>], blob:<container or URL>, or memory',
   );
-}
-
-function containerOf(id: string, text: string): string {
-  try {
-    return parseResourceId(id);
-  } catch (error) {
-    throw usageError(`invalid checkpoint store "${text}"`, `the container: ${(error as Error).message}`);
-  }
 }
 
 export async function openCheckpointStore(
