@@ -144,7 +144,9 @@ describe('the ingest command', () => {
     const again = (more: readonly string[]) =>
       spawnCli(['ingest', 'dead-letter', ...more], { cwd, env: { ...env, COSMOS_CONTAINER: hub } }).done;
     const listed = await again(['list']);
-    expect(listed.stdout).toMatch(/malformed +1 +0 .*\nmissing-partition-key +2 +0 /);
+    // Two partitions, so either may have come first.
+    expect(listed.stdout).toMatch(/^malformed +1 +0 /m);
+    expect(listed.stdout).toMatch(/^missing-partition-key +2 +0 /m);
     const replayed = await again(['replay', '--rename', 'sensor=deviceId', '--json']);
     expect(JSON.parse(replayed.stdout)).toEqual({ replayed: 1, remaining: 1, reasons: { malformed: 1 } });
     expect((await again(['list', '--json'])).stdout.trim().split('\n')).toHaveLength(1);

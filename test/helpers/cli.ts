@@ -48,22 +48,28 @@ export interface RunningCli {
   readonly done: Promise<CliResult>;
 }
 
-/** Starts the built CLI as a child process. The environment is the given one plus PATH and HOME. */
+/** Starts the built CLI as a child process. The environment is the given one plus PATH, HOME and TMPDIR. */
 export function spawnCli(
   argv: readonly string[],
   options: Omit<CliOptions, 'manifest' | 'signal'> = {},
 ): RunningCli {
   const child = spawn(process.execPath, [CLI_ENTRY, ...argv], {
     cwd: options.cwd ?? process.cwd(),
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...options.env },
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      TMPDIR: process.env['TMPDIR'],
+      ...options.env,
+    },
   });
   let stdout = '';
   let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => {
-    stdout += chunk.toString();
+  // A character of several bytes may arrive in two parts.
+  child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+    stdout += chunk;
   });
-  child.stderr.on('data', (chunk: Buffer) => {
-    stderr += chunk.toString();
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    stderr += chunk;
   });
   const done = new Promise<CliResult>((resolve, reject) => {
     child.once('error', reject);
