@@ -245,7 +245,7 @@ async function startServe(
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
     await exited;
   };
-  const deadline = clock.now() + 15_000;
+  const deadline = clock.now() + 60_000;
   for (;;) {
     const [, url] = /on (http:\/\/[^/]+)\//.exec(output) ?? [];
     if (url !== undefined) return { url, stop };

@@ -115,6 +115,7 @@ function text(body: Readonly<Record<string, unknown>>, name: string): string {
 async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
   if (request.headers['content-type']?.startsWith('application/json') !== true)
     throw new TypeError('expected content-type application/json');
+  request.setEncoding('utf8');
   let body = '';
   for await (const chunk of request) {
     body += chunk;
