@@ -7,7 +7,7 @@ import { run, terminalOf } from '../src/cli/run.ts';
 import { systemClock } from '../src/util/clock.ts';
 import { PipeError } from '../src/util/errors.ts';
 
-/** Time that a finished command has to close its sockets and flush its output. */
+/** Time that a finished command has to close its sockets. */
 const EXIT_GRACE_MS = 500;
 
 const argv = process.argv.slice(2);
@@ -53,6 +53,9 @@ process.exitCode = await run(manifest, {
     },
   }),
 });
+// A pipe holds little, and its reader may be slow: what is written is waited for, however long it takes.
+for (const stream of [process.stdout, process.stderr])
+  await new Promise<void>((resolve) => stream.write('', () => resolve()));
 // An SDK's left-over must not keep a finished command alive: @azure/event-hubs 6.0.4 does not clear the timer that renews the
 // token of a link (45 minutes, `withAuth` in partitionReceiver.ts) when the service detaches it.
 setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
+import { json, text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { CLI_ENTRY } from '../helpers/cli.ts';
 
@@ -23,4 +24,14 @@ describe.runIf(existsSync(FULL))('a result that cannot be written', () => {
     expect(stderr).toMatch(expected);
     expect(code).toBe(1);
   });
+});
+
+it('is whole for a reader that takes its time', async () => {
+  const child = spawn(process.execPath, [CLI_ENTRY, 'simulate', '--rate', '1/s', '--json'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(child.stdout, 'readable');
+  // Longer than a command that has said everything stays for its sockets.
+  await delay(1_500);
+  expect(await json(child.stdout)).toMatchObject({ kind: 'simulate' });
 });
