@@ -25,13 +25,15 @@ export interface Admin {
 type Reply = readonly [status: number, body: unknown];
 
 const MAX_BODY_BYTES = 65_536;
+/** Longer than clients keep an idle connection: one that is closed under a request is an error for whoever made it. */
+const KEEP_ALIVE_MS = 120_000;
 
 /**
  * Looks into the running stack and disturbs it, over HTTP: `GET /health` (the answer of Microsoft's emulators), `GET
  * /stats`, `GET|POST|DELETE /faults`, `POST /split`.
  */
 export async function startAdmin(options: AdminOptions): Promise<Admin> {
-  const server = createServer((request, response) => {
+  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     void answer(options, request)
       .catch((error: Error): Reply => [400, { error: error.message }])
       .then(([status, body]) => {
