@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { Writable } from 'node:stream';
 import { manifest } from '../../commands/index.ts';
 import { type Manifest, run } from '../../src/cli/run.ts';
-import { systemClock } from '../../src/util/clock.ts';
+import { type Clock, systemClock } from '../../src/util/clock.ts';
 import { DIST } from './build.ts';
 
 /** The built CLI: end-to-end tests run it as a child process. */
@@ -20,6 +20,7 @@ export interface CliOptions {
   readonly cwd?: string;
   readonly manifest?: Manifest;
   readonly signal?: AbortSignal;
+  readonly clock?: Clock;
 }
 
 /** Runs a command line in this process. A stack for `--local` is still a child of the built CLI. */
@@ -31,7 +32,7 @@ export async function cli(argv: readonly string[], options: CliOptions = {}): Pr
     env: options.env ?? {},
     cwd: options.cwd ?? process.cwd(),
     version: '0.0.0',
-    clock: systemClock,
+    clock: options.clock ?? systemClock,
     signal: options.signal ?? new AbortController().signal,
     self: [process.execPath, CLI_ENTRY],
     streams: { stdin: process.stdin, stdout: stdout as never, stderr: stderr as never },
@@ -51,7 +52,7 @@ export interface RunningCli {
 /** Starts the built CLI as a child process. The environment is the given one plus PATH, HOME and TMPDIR. */
 export function spawnCli(
   argv: readonly string[],
-  options: Omit<CliOptions, 'manifest' | 'signal'> = {},
+  options: Omit<CliOptions, 'manifest' | 'signal' | 'clock'> = {},
 ): RunningCli {
   const child = spawn(process.execPath, [CLI_ENTRY, ...argv], {
     cwd: options.cwd ?? process.cwd(),

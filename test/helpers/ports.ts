@@ -6,10 +6,14 @@ import { createServer } from 'node:net';
  */
 export const REFUSING_PORT = 2;
 
+/** Ports that each worker of the test run has to itself: what another one takes meanwhile is never among them. */
+const PORTS_EACH = 2_000;
+const firstOfWorker = 10_000 + (Number(process.env['VITEST_POOL_ID'] ?? 0) % 10) * PORTS_EACH;
+
 /** A port for a server that cannot take 0; outside the range from which the system hands out ports to others. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    const port = firstOfWorker + Math.floor(Math.random() * PORTS_EACH);
     const server = createServer();
     const free = await new Promise<boolean>((resolve) => {
       server.once('error', () => resolve(false));

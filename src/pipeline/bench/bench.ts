@@ -7,6 +7,7 @@ import {
 import { createRuRecorder, type RuSnapshot, type RuSummary } from '../../metrics/ru-recorder.ts';
 import { createStageRecorder, type StageSnapshot, type StageSummary } from '../../metrics/stage-recorder.ts';
 import type { Clock } from '../../util/clock.ts';
+import { watchQuiet } from '../../util/quiet.ts';
 import type { ProduceResult } from '../produce/types.ts';
 import { Ledger } from '../verify/ledger.ts';
 import { isUnreadable, type Observer, observer } from '../verify/observation.ts';
@@ -283,15 +284,15 @@ class BenchRun {
   /** Waits until every acknowledged event has gone through, or nothing has moved for a while. */
   async #drained(): Promise<void> {
     const { quietMs = QUIET_MS } = this.#options;
+    const quiet = watchQuiet(this.#clock, POLL_MS);
     let moved = -1;
-    let movedAt = this.#clock.now();
     while (this.#verifier.eventsAt('feed') < this.#ledger.acknowledgedCount || this.#inHand()) {
       if (this.#end.signal.aborted) return;
       if (this.#arrived !== moved) {
         moved = this.#arrived;
-        movedAt = this.#clock.now();
+        quiet.broken();
       }
-      if (this.#clock.now() - movedAt >= quietMs) return;
+      if (quiet.lookMs() >= quietMs) return;
       await this.#clock.sleep(POLL_MS);
     }
   }

@@ -8,6 +8,7 @@ import { Histogram, type HistogramSummary } from '../../metrics/histogram.ts';
 import { createRuRecorder } from '../../metrics/ru-recorder.ts';
 import { createStageRecorder, type StageSummary } from '../../metrics/stage-recorder.ts';
 import type { Clock } from '../../util/clock.ts';
+import { watchQuiet } from '../../util/quiet.ts';
 import { seededRandom } from '../../util/random.ts';
 import { eventGridSink } from '../feed/event-grid-sink.ts';
 import { tailFeed } from '../feed/tail.ts';
@@ -185,7 +186,7 @@ function returning(run: string, clock: Clock) {
   const seen = new Set<string>();
   const latency = new Histogram();
   let duplicates = 0;
-  let lastAt = clock.now();
+  const quiet = watchQuiet(clock, CHECK_MS);
   return {
     latency,
     get events() {
@@ -201,7 +202,7 @@ function returning(run: string, clock: Clock) {
       const eventId = item?.eventId;
       // The topic may carry changes of other runs.
       if (typeof eventId !== 'string' || !eventId.startsWith(`${run}/`)) return;
-      lastAt = clock.now();
+      quiet.broken();
       if (seen.has(eventId)) {
         duplicates += 1;
         return;
@@ -211,8 +212,8 @@ function returning(run: string, clock: Clock) {
       latency.record(Math.max(0, clock.epochMicros() - sentMs * 1000));
     },
     async all(count: number, idleMs: number, signal: AbortSignal): Promise<void> {
-      lastAt = clock.now();
-      while (seen.size < count && !signal.aborted && clock.now() - lastAt < idleMs)
+      quiet.broken();
+      while (seen.size < count && !signal.aborted && quiet.lookMs() < idleMs)
         await clock.sleep(CHECK_MS, signal).catch(() => {});
     },
   };

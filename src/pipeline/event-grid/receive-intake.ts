@@ -1,5 +1,6 @@
 import type { GridEvent } from '../../eventgrid/event.ts';
 import type { Clock } from '../../util/clock.ts';
+import { watchQuiet } from '../../util/quiet.ts';
 import type { Arrival } from './receive-document.ts';
 import { poisonOf, type StoreResult } from './receive-sink.ts';
 import { newTotals, type ReceiveOptions, type ReceiveResult, type ReceiveTotals } from './receive-types.ts';
@@ -24,7 +25,8 @@ export function createIntake(options: ReceiveOptions): Intake {
   const enough = new AbortController();
   const ended = AbortSignal.any([options.signal, enough.signal]);
   const startedAt = clock.now();
-  let lastAt = startedAt;
+  const everyMs = Math.min(IDLE_CHECK_MS, options.untilIdleMs ?? IDLE_CHECK_MS);
+  const quiet = watchQuiet(clock, everyMs);
   let underWay = 0;
   let reason: ReceiveResult['ended'] = 'signal';
 
@@ -40,7 +42,6 @@ export function createIntake(options: ReceiveOptions): Intake {
     async store(events, arrival) {
       const { deliveryCount, subscription } = arrival;
       const begunAt = clock.now();
-      lastAt = begunAt;
       totals.received += events.length;
       totals.deliveryCounts[deliveryCount] = (totals.deliveryCounts[deliveryCount] ?? 0) + events.length;
       recorder.offered(events.length);
@@ -54,7 +55,7 @@ export function createIntake(options: ReceiveOptions): Intake {
         if (options.limit !== undefined && totals.stored >= options.limit) stop('limit');
         return results;
       } finally {
-        lastAt = clock.now();
+        quiet.broken();
         underWay -= events.length;
         recorder.inFlight(underWay);
       }
@@ -63,8 +64,8 @@ export function createIntake(options: ReceiveOptions): Intake {
       const { untilIdleMs } = options;
       if (untilIdleMs === undefined) return waitFor(ended);
       while (!ended.aborted) {
-        await clock.sleep(Math.min(IDLE_CHECK_MS, untilIdleMs), ended).catch(() => {});
-        if (underWay === 0 && clock.now() - lastAt >= untilIdleMs) stop('idle');
+        await clock.sleep(everyMs, ended).catch(() => {});
+        if (underWay === 0 && quiet.lookMs() >= untilIdleMs) stop('idle');
       }
     },
     result: () => ({ ...totals, ended: reason, durationMs: clock.now() - startedAt }),

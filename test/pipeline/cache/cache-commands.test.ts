@@ -8,6 +8,7 @@ import { type CosmosConnection, openCosmos } from '../../../src/cosmos/client.ts
 import { provision } from '../../../src/cosmos/containers.ts';
 import { type CosmosService, startCosmos } from '../../../src/local/cosmos/index.ts';
 import { type RedisService, startRedis } from '../../../src/local/redis/index.ts';
+import { type Clock, systemClock } from '../../../src/util/clock.ts';
 import { Secret } from '../../../src/util/secret.ts';
 import { targetOf } from '../../cache/helpers.ts';
 import { cli } from '../../helpers/cli.ts';
@@ -48,8 +49,13 @@ afterAll(async () => {
 const put = (index: number, value: number) =>
   store.container.items.upsert({ id: `i${index}`, deviceId: `d${index % 4}`, value });
 
-async function json(argv: readonly string[], signal?: AbortSignal) {
-  const result = await cli([...argv, '--json'], { env, cwd, ...(signal && { signal }) });
+async function json(argv: readonly string[], signal?: AbortSignal, clock?: Clock) {
+  const result = await cli([...argv, '--json'], {
+    env,
+    cwd,
+    ...(signal && { signal }),
+    ...(clock && { clock }),
+  });
   if (result.stdout === '') throw new Error(`${argv.join(' ')}: ${result.stderr}`);
   return { ...result, document: JSON.parse(result.stdout) };
 }
@@ -87,8 +93,11 @@ describe('cosmos-pipe invalidate', () => {
   it('runs until it is stopped and deletes what changes', async () => {
     await json(['warm']);
     const stop = new AbortController();
-    const running = json(['invalidate', '--poll', '20ms', '--from', '-1m'], stop.signal);
-    await eventually(async () => expect(await cached(3)).toBe('tombstone'));
+    const running = json(['invalidate', '--poll', '20ms', '--from', '-1h'], stop.signal);
+    const indexes = Array.from({ length: ITEMS }, (_, index) => index);
+    await eventually(async () =>
+      expect(new Set(await Promise.all(indexes.map(cached)))).toEqual(new Set(['tombstone'])),
+    );
     stop.abort();
     const { code, document } = await running;
     expect(code).toBe(130);
@@ -116,7 +125,7 @@ describe('cosmos-pipe serve and stats', () => {
   it('serves through the cache, shows what is hot, and warms from it', async () => {
     const stop = new AbortController();
     const port = await freePort();
-    const patient = ['--memory-entries', '0', '--redis-timeout', '10s'];
+    const patient = ['--memory-entries', '0', '--redis-timeout', '60s'];
     const serving = json(['serve', '--port', String(port), ...patient], stop.signal);
     const url = `http://127.0.0.1:${port}`;
     await eventually(async () => expect((await fetch(`${url}/healthz`)).ok).toBe(true));
@@ -125,10 +134,19 @@ describe('cosmos-pipe serve and stats', () => {
       results.push((await fetch(`${url}/v1/items/d1/${id}`)).headers.get('x-cache'));
     expect(results).toEqual(['MISS', 'HIT', 'HIT', 'MISS']);
     let watched = false;
-    const watching = json(['stats', '--interval', '300ms', '--min-hit-rate', '100%']).finally(() => {
+    let reads = 0;
+    // The interval ends when something was read in it, and not before.
+    const clock: Clock = {
+      ...systemClock,
+      async sleep() {
+        const from = reads;
+        await eventually(() => reads > from + 1);
+      },
+    };
+    const watching = json(['stats', '--min-hit-rate', '100%'], undefined, clock).finally(() => {
       watched = true;
     });
-    while (!watched) await fetch(`${url}/v1/items/d1/i1`);
+    for (; !watched; reads++) await fetch(`${url}/v1/items/d1/i1`);
     const { code, document } = await watching;
     expect(code).toBe(0);
     expect(document.hits).toBeGreaterThan(0);

@@ -35,7 +35,7 @@ function change(value: number, seconds: number, lsn: number, extra: Partial<Feed
 }
 
 const invalidator = (mode: InvalidateMode, extra = {}) =>
-  createInvalidator({ cache, mode, keyPrefix: 'cp:', ttlMs: 60_000, clock: systemClock, ...extra });
+  createInvalidator({ cache, mode, keyPrefix: 'cp:', ttlMs: 600_000, clock: systemClock, ...extra });
 
 /** What a reader does that found nothing, read the store and now fills the cache. */
 const fill = (value: number, seconds: number) =>
@@ -46,7 +46,7 @@ const fill = (value: number, seconds: number) =>
       versionOf(seconds),
       JSON.stringify({ id: 'a', value, _ts: seconds }),
       '',
-      60_000,
+      600_000,
       'newer',
     ],
   ]);
@@ -164,15 +164,15 @@ function race(index: number, random: Random) {
   });
   const feed = stored.map(({ value, seconds: at, lsn }) =>
     random.below(2) === 0
-      ? (['cpInvalidate', key, versionOf(at, lsn), 60_000] as const)
-      : (['cpSetIfNewer', key, versionOf(at, lsn), `{"value":${value}}`, '', 60_000, 'equal'] as const),
+      ? (['cpInvalidate', key, versionOf(at, lsn), 600_000] as const)
+      : (['cpSetIfNewer', key, versionOf(at, lsn), `{"value":${value}}`, '', 600_000, 'equal'] as const),
   );
   const commands: CacheCommand[] = [];
   while (feed.length > 0 || random.below(3) > 0) {
     const next = random.below(2) === 0 ? feed.shift() : undefined;
     const read = stored[random.below(versions)]!;
     commands.push(
-      next ?? ['cpSetIfNewer', key, versionOf(read.seconds), `{"value":${read.value}}`, '', 60_000, 'newer'],
+      next ?? ['cpSetIfNewer', key, versionOf(read.seconds), `{"value":${read.value}}`, '', 600_000, 'newer'],
     );
   }
   return { key, newest: versions - 1, commands };

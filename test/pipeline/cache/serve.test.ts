@@ -12,6 +12,7 @@ import { systemClock } from '../../../src/util/clock.ts';
 import { seededRandom } from '../../../src/util/random.ts';
 import { targetOf } from '../../cache/helpers.ts';
 import { eventually } from '../../helpers/eventually.ts';
+import { freePort } from '../../helpers/ports.ts';
 
 let redis: RedisService;
 let cache: CacheConnection;
@@ -33,10 +34,10 @@ async function start(extra: Partial<ServeOptions> = {}): Promise<void> {
     },
     keyPrefix: () => 'cp:',
     partitionKeyPaths: 1,
-    ttlMs: 60_000,
-    negativeTtlMs: 10_000,
+    ttlMs: 600_000,
+    negativeTtlMs: 600_000,
     memoryEntries: 0,
-    memoryTtlMs: 10_000,
+    memoryTtlMs: 600_000,
     maxStoreReads: 8,
     host: '127.0.0.1',
     port: 0,
@@ -53,7 +54,7 @@ const result = async (path: string) => (await get(path)).headers.get('x-cache');
 describe('startCacheServer', () => {
   beforeEach(async () => {
     redis = await startRedis();
-    cache = await openCache(targetOf(redis), { commandTimeoutMs: 5_000, maxRetries: 1 });
+    cache = await openCache(targetOf(redis), { commandTimeoutMs: 60_000, maxRetries: 1 });
     reads = [];
     gate = undefined;
     store.clear();
@@ -117,7 +118,7 @@ describe('startCacheServer', () => {
     expect((await get('/v1/items/d1/none')).status).toBe(404);
     const again = await get('/v1/items/d1/none');
     expect([again.status, again.headers.get('x-cache')]).toEqual([404, 'HIT']);
-    await cache.send([['cpSetIfNewer', 'cp:d1:none', versionOf(5), '{"id":"none"}', '', 60_000, 'newer']]);
+    await cache.send([['cpSetIfNewer', 'cp:d1:none', versionOf(5), '{"id":"none"}', '', 600_000, 'newer']]);
     expect((await get('/v1/items/d1/none')).status).toBe(200);
     expect(reads).toHaveLength(1);
   });
@@ -131,7 +132,7 @@ describe('startCacheServer', () => {
   });
 
   it('serves an entry past its life while it is refreshed', async () => {
-    await start({ ttlMs: 1, ttlJitter: 0, staleMs: 60_000 });
+    await start({ ttlMs: 1, ttlJitter: 0, staleMs: 600_000 });
     await get('/v1/items/d1/a');
     store.set('d1/a', { id: 'a', value: 2, _ts: 101, _etag: '"e2"' });
     await eventually(async () => expect(await result('/v1/items/d1/a')).toBe('STALE'));
@@ -142,12 +143,17 @@ describe('startCacheServer', () => {
 
   it('does not fill the cache with what was invalidated meanwhile', async () => {
     await start();
-    await cache.send([['cpInvalidate', 'cp:d1:a', versionOf(100, 9), 60_000]]);
+    await cache.send([['cpInvalidate', 'cp:d1:a', versionOf(100, 9), 600_000]]);
     expect(await result('/v1/items/d1/a')).toBe('MISS');
     expect(await result('/v1/items/d1/a')).toBe('MISS');
   });
 
   it('goes on from the store while Redis is down', async () => {
+    // On a port that nobody else is given while it is free.
+    await redis.stop();
+    redis = await startRedis({ port: await freePort() });
+    cache.dispose();
+    cache = await openCache(targetOf(redis), { maxRetries: 1 });
     await start();
     await redis.stop();
     for (let round = 0; round < 8; round++) {

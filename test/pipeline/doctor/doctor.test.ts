@@ -27,7 +27,7 @@ interface Report {
 }
 
 async function doctor(env: NodeJS.ProcessEnv): Promise<{ code: number; report: Report }> {
-  const { code, stdout } = await cli(['doctor', '--json', '--timeout', '10s'], { env, cwd: folder });
+  const { code, stdout } = await cli(['doctor', '--json', '--timeout', '60s'], { env, cwd: folder });
   return { code, report: JSON.parse(stdout) as Report };
 }
 
@@ -107,7 +107,7 @@ describe('doctor', () => {
 it('measures the clock against the Date header of any service', async () => {
   const endpoint = stack.environment['COSMOS_ENDPOINT'] as string;
   const hourAhead = { epochMicros: () => systemClock.epochMicros() + 3_600e6 };
-  const skew = await clockSkewMs(endpoint, hourAhead, AbortSignal.timeout(5_000));
+  const skew = await clockSkewMs(endpoint, hourAhead, AbortSignal.timeout(60_000));
   expect((skew as number) / 60_000).toBeCloseTo(60, 0);
 });
 

@@ -264,6 +264,7 @@ describe('a stream', () => {
       eventOf: event,
       batchEvents: 10,
       maxBatches: 1,
+      lingerMs: 60_000,
       accepted: (batch) => accepted.push(...batch),
     });
     await expect(running).rejects.toThrow('refused');

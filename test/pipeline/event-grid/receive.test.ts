@@ -155,10 +155,16 @@ describe('the webhook', () => {
 });
 
 describe('pull', () => {
-  async function pulling(more: Partial<ReceiveOptions> = {}, giveUpMs?: number) {
-    const grid = await startGrid({ timeScale: 0.02 });
+  async function pulling(
+    more: Partial<ReceiveOptions> & {
+      readonly giveUpMs?: number;
+      readonly published?: readonly string[];
+    } = {},
+  ) {
+    const { giveUpMs, published, ...given } = more;
+    const grid = await startGrid({ timeScale: 0.1 });
     await grid.ask('PUT', '/namespace/topics/orders', {});
-    // Six seconds at this scale: a busy machine may take its time to store.
+    // Half a minute at this scale: a busy machine may take its time to store.
     const lockSeconds = 300;
     await grid.ask('PUT', '/namespace/topics/orders/eventSubscriptions/store', {
       properties: {
@@ -170,16 +176,17 @@ describe('pull', () => {
     });
     const { common, deadLetters, stop } = await options(giveUpMs);
     const target = { endpoint: grid.url, key: new Secret(grid.key), topic: 'orders', subscription: 'store' };
-    const running = receivePull({
-      ...common,
-      ...more,
-      subscription: openNamespaceSubscription(target),
-      subscriptionName: 'store',
-      maxEvents: 20,
-      waitSeconds: 10,
-      concurrency: 2,
-      lockMs: lockSeconds * 1000,
-    });
+    const start = () =>
+      receivePull({
+        ...common,
+        ...given,
+        subscription: openNamespaceSubscription(target),
+        subscriptionName: 'store',
+        maxEvents: 20,
+        waitSeconds: 10,
+        concurrency: 2,
+        lockMs: lockSeconds * 1000,
+      });
     const publish = async (ids: readonly string[]): Promise<void> => {
       const events = ids.map((id) => ({
         specversion: '1.0',
@@ -195,7 +202,8 @@ describe('pull', () => {
       };
       expect((await grid.request('POST', '/topics/orders:publish', events, headers)).status).toBe(200);
     };
-    return { grid, running, publish, stop, deadLetters };
+    if (published !== undefined) await publish(published);
+    return { grid, running: start(), publish, stop, deadLetters };
   }
 
   const ids = (count: number): string[] => Array.from({ length: count }, (_, n) => `e-${n}`);
@@ -212,8 +220,7 @@ describe('pull', () => {
   });
 
   it('ends when nothing has come for a while', async () => {
-    const { publish, running } = await pulling({ untilIdleMs: 300 });
-    await publish(ids(5));
+    const { running } = await pulling({ untilIdleMs: 300, published: ids(5) });
     expect(await running).toMatchObject({ stored: 5, ended: 'idle' });
   });
 
@@ -229,10 +236,10 @@ describe('pull', () => {
   });
 
   it('releases events while the container cannot be used, and stores them in the end', async () => {
-    const { grid, publish, running } = await pulling({ limit: 10 }, 100);
+    const { grid, publish, running } = await pulling({ limit: 10, giveUpMs: 100 });
     account.service.faults.add('cosmos:unavailable=100%');
     await publish(ids(10));
-    await eventually(() => expect(grid.metrics()['ReleasedEventCount']).toBeGreaterThan(0), 15_000);
+    await eventually(() => expect(grid.metrics()['ReleasedEventCount']).toBeGreaterThan(0));
     account.service.faults.clear();
     expect(await running).toMatchObject({ stored: 10, ended: 'limit' });
     expect(await stored()).toHaveLength(10);

@@ -89,7 +89,7 @@ describe('exec', () => {
 it('redis holds the newest version of each item, and forgets deleted ones', async () => {
   const service = await startRedis({ port: 0 });
   const url = service.environment['REDIS_URL'] ?? '';
-  const sink = await redisSink({ url: new Secret(url) }, { keyPrefix: 't:', ttlMs: 60_000 });
+  const sink = await redisSink({ url: new Secret(url) }, { keyPrefix: 't:', ttlMs: 600_000 });
   const client = new Redis(url);
   try {
     const again = { ...changeOf({ value: 9 }, 4), id: 'item-1', item: { id: 'item-1', value: 9 } };

@@ -26,6 +26,8 @@ function run(service: EventHubsService, workload: WorkloadInput, options: Partia
     recorder: createStageRecorder('produce', { clock }),
     clock,
     ...options,
+    // Where nothing else is asked for, arrivals are taken up however long this process stood still.
+    limits: { maxLatenessMs: 600_000, ...options.limits },
   });
 }
 
