@@ -40,7 +40,7 @@ export class Tally {
   readonly #noticed: Smallest<Noticed>;
 
   constructor(places: readonly Place[], maxExamples: number) {
-    this.#noticed = new Smallest(maxExamples, (a, b) => a.arrival - b.arrival);
+    this.#noticed = new Smallest(maxExamples, compareNoticed);
     this.places = new Map(
       PLACES.filter((place) => places.includes(place)).map((place) => [
         place,
@@ -127,6 +127,12 @@ export function ledgerState(ledgers: Iterable<RunLedger>): Verdict['ledger'] {
   const all = [...ledgers];
   if (all.length === 0) return 'none';
   return all.every(({ complete }) => complete) ? 'complete' : 'incomplete';
+}
+
+/** One reading may be late and out of order. */
+function compareNoticed(a: Noticed, b: Noticed): number {
+  const kindOf = ({ anomaly }: Noticed): number => ANOMALY_KINDS.indexOf(anomaly.kind);
+  return a.arrival - b.arrival || kindOf(a) - kindOf(b);
 }
 
 function compareAbsences(a: Anomaly, b: Anomaly): number {

@@ -152,6 +152,22 @@ it('comes to the same verdict, to the last example, whatever the memory', async 
   expect(await readdir(scratchFolder)).toEqual([]);
 });
 
+it('names the troubles of one reading in the same order, whichever of them was met first before', async () => {
+  const late = { run: '', id: '', sequence: 0, intendedMicros: BASE_MS * 1000 };
+  const verifier = createBoundedVerifier({
+    places: ['feed'],
+    maxMemoryBytes: 0,
+    scratchFolder,
+    signal: new AbortController().signal,
+    lateAfterMs: 500,
+  });
+  verifier.observe('feed', { run: '', id: '', key: 'a', sequence: 1 });
+  verifier.observe('feed', { ...late, key: 'a' }, BASE_MS + 501);
+  verifier.observe('feed', { ...late, key: 'b' }, BASE_MS + 501);
+  const { examples } = await verifier.verdict();
+  expect(examples.filter(({ key }) => key === 'a').map(({ kind }) => kind)).toEqual(['outOfOrder', 'late']);
+});
+
 it('still knows after a key was put aside that an event of it was written again', async () => {
   const verifier = createBoundedVerifier({
     places: ['feed'],
