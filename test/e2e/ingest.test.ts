@@ -61,7 +61,7 @@ describe('the ingest command', () => {
     for (const atLeast of [500, 2_500]) {
       const running = await start(hub, often, folder);
       folder = running.cwd;
-      await eventually(async () => (await storedIds(hub).catch(() => new Set())).size >= atLeast, 25_000);
+      await eventually(async () => (await storedIds(hub).catch(() => new Set())).size >= atLeast);
       running.child.kill('SIGKILL');
       await running.done;
     }
@@ -82,8 +82,8 @@ describe('the ingest command', () => {
     const hub = 'stopped';
     await send(hub, 400);
     const running = await start(hub, ['--health-port', '0']);
-    await eventually(async () => (await storedIds(hub).catch(() => new Set())).size === 400, 25_000);
-    const address = /http:\/\/\S+/.exec(running.stderr())?.[0];
+    await eventually(async () => (await storedIds(hub).catch(() => new Set())).size === 400);
+    const address = await eventually(() => /http:\/\/\S+/.exec(running.stderr())?.[0] ?? false);
     await eventually(async () => expect((await fetch(`${address}/health`)).status).toBe(200));
     expect(await (await fetch(`${address}/metrics`)).text()).toContain('cosmos_pipe_ingest_stored_total');
     running.child.kill('SIGTERM');

@@ -101,7 +101,7 @@ describe('sending', () => {
     ['-n', '400', '--concurrency', '2'],
     ['-n', '400', '-c', '4', '--batch-size', '50', '--batch-bytes', '100KB', '--buffer', '4MB'],
     ['-n', '400', '-c', '4', '--idempotent'],
-    ['-n', '400', '-c', '4', '--size', '256B', '--linger', '1ms', '--give-up', '5s', '--max-lateness', '5s'],
+    ['-n', '400', '-c', '4', '--size', '256B', '--linger', '1ms', '--give-up', '2m', '--max-lateness', '2m'],
     ['-n', '400', '-c', '4', '--keys', '10', '--key-distribution', 'zipf(1.1)', '--key-prefix', 'dev-'],
   ])('sends 400 events with %s %s %s %s %s %s %s', async (...flags) => {
     expect(await produce(...flags.filter((flag) => flag !== undefined))).toMatchObject({
