@@ -65,14 +65,14 @@ function compare(base: string, head: string, settings: NodeJS.ProcessEnv) {
   return { status, stdout, stderr, files: readdirSync(reports) };
 }
 
-it('measures two checkouts on the embedded stack, and passes what is as fast', { timeout: 60_000 }, () => {
+it('measures two checkouts on the embedded stack, and passes what is as fast', () => {
   const { status, stdout, stderr, files } = compare(installed('one'), installed('other'), {
     ROUNDS: '1',
     RATE: '300/s',
     DURATION: '500ms',
     WARMUP: '0s',
-    // What is tried is the script: half a second on a busy machine says nothing about speed.
-    MAX_REGRESSION: '100000%',
+    // What is tried is the script: half a second on a busy machine, which may stand still in one of them, says nothing of speed.
+    MAX_REGRESSION: '1000000000%',
   });
   expect({ status, stderr }).toMatchObject({ status: 0 });
   expect(stdout).toContain('e2e_latency:p(99)');

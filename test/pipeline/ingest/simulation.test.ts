@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 
 it('loses nothing through crashes, stolen partitions and any mixture of faults', {
-  timeout: 180_000,
+  timeout: 600_000,
 }, async () => {
   const seeds =
     ONLY_SEED === undefined ? Array.from({ length: ROUNDS }, (_, i) => i + 1) : [Number(ONLY_SEED)];
