@@ -27,8 +27,8 @@ type Kind = 'owner' | 'checkpoint';
  *     <folder>/<namespace>/<hub>/<group>/0.owner.17.json          claim number 17 of partition 0
  *     <folder>/<namespace>/<hub>/<group>/0.checkpoint.37411.json  everything up to 37,411 is durable
  *
- * A claim is won by creating the next generation (`link` fails when the name exists), and a checkpoint cannot go backwards
- * because a lower number never wins. Files appear complete (written and synced under another name first).
+ * A claim is won by creating the next generation (`link` fails when the name exists) while it is the highest, and a checkpoint
+ * cannot go backwards because a lower number never wins. Files appear complete (written and synced under another name first).
  */
 export function fileCheckpointStore(folder: string, clock: Clock): ResettableCheckpointStore {
   const owner = `${process.pid}-${Math.round(clock.epochMicros())}`;
@@ -47,11 +47,12 @@ export function fileCheckpointStore(folder: string, clock: Clock): ResettableChe
     return path;
   }
 
+  /** False when there is a higher version already. */
   async function removeBelow(directory: string, kind: Kind, partitionId: string, version: number) {
-    const older = (await entries(directory, kind)).filter(
-      (entry) => entry.partitionId === partitionId && entry.version < version,
-    );
-    for (const entry of older) await rm(join(directory, entry.name), { force: true });
+    const all = (await entries(directory, kind)).filter((entry) => entry.partitionId === partitionId);
+    for (const entry of all)
+      if (entry.version < version) await rm(join(directory, entry.name), { force: true });
+    return all.every((entry) => entry.version <= version);
   }
 
   async function claim(request: PartitionOwnership): Promise<PartitionOwnership | undefined> {
@@ -74,7 +75,8 @@ export function fileCheckpointStore(folder: string, clock: Clock): ResettableChe
     } finally {
       await rm(temporary, { force: true });
     }
-    await removeBelow(directory, 'owner', request.partitionId, version);
+    // Whoever stood still since it looked may have created a generation that was won, replaced and removed meanwhile.
+    if (!(await removeBelow(directory, 'owner', request.partitionId, version))) return undefined;
     return { ...request, etag: String(version), lastModifiedTimeInMs };
   }
 

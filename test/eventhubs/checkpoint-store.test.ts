@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, readdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -137,6 +138,25 @@ it('leaves one file per partition and kind behind', async () => {
   }
   const files = await readdir(join(folder, 'localhost', 'hub', '%24default'));
   expect(files.sort()).toEqual(['0.checkpoint.400.json', '0.owner.5.json']);
+});
+
+it('does not win a claim that was won, renewed and removed while it stood still', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'checkpoints-'));
+  const fast = fileCheckpointStore(folder, systemClock);
+  const directory = join(folder, 'localhost', 'hub', '%24default');
+  let standsStill = false;
+  // Asked for between looking at the claims and making one.
+  const epochMicros = () => {
+    const owner = { ownerId: 'fast', lastModifiedTimeInMs: Date.now(), process: {} };
+    if (standsStill) writeFileSync(join(directory, '0.owner.2.json'), JSON.stringify(owner));
+    return systemClock.epochMicros();
+  };
+  const slow = fileCheckpointStore(folder, { ...systemClock, epochMicros });
+  standsStill = true;
+  expect(await slow.claimOwnership([claim('0', 'slow')])).toEqual([]);
+  expect(await fast.listOwnership('localhost', 'Hub', '$Default')).toMatchObject([
+    { ownerId: 'fast', etag: '2' },
+  ]);
 });
 
 /** The contract of src/cosmos/document-store.ts in memory; every call yields first, so that races happen. */
