@@ -151,7 +151,7 @@ it('is found by what it runs, and by nothing else', async () => {
     'local stats --json',
     'local faults --json',
     'flush --prefix cp:none: --dry-run --json',
-    'doctor --json',
+    'doctor --json --timeout 2m',
   ].map((line) => `"${process.execPath}" "${CLI_ENTRY}" ${line}`);
   const script = `${commands.join(' && ')} && echo "$COSMOS_PIPE_LOCAL_STATE"`;
   const wrapped = ['local', '--hub', 'inside:1', '--', 'sh', '-c', script];

@@ -19,6 +19,8 @@ describe.runIf(existsSync(FULL))('a result that cannot be written', () => {
     await using full = await open(FULL, 'w');
     const child = spawn(process.execPath, [CLI_ENTRY, 'report', 'metrics', ...flags], {
       stdio: ['ignore', full.fd, 'pipe'],
+      // Without what colours it.
+      env: { PATH: process.env['PATH'] },
     });
     const [stderr, [code]] = await Promise.all([text(child.stderr as Readable), once(child, 'exit')]);
     expect(stderr).toMatch(expected);
