@@ -103,10 +103,11 @@ describe('ingest', () => {
   it('resumes after the last durable event and reads nothing twice', async () => {
     const { options, send } = pipe({ checkpoints: await fileCheckpoints() });
     await send(400);
-    expect((await ingest(options)).received).toBe(400);
-    const nothing = await ingest(options);
-    expect(nothing.received).toBe(0);
-    expect(nothing.partitions.map(({ partitionId }) => partitionId)).toEqual(['0', '1', '2', '3']);
+    const { partitions, received } = await ingest(options);
+    expect(received).toBe(400);
+    expect(partitions.map(({ partitionId }) => partitionId)).toEqual(['0', '1', '2', '3']);
+    // Ends as soon as it knows that nothing is left, whichever partitions are its own by then.
+    expect((await ingest(options)).received).toBe(0);
     await send(100, { first: 400 });
     expect((await ingest({ ...options, ownerId: 'other' })).received).toBe(100);
     expect((await ingest({ ...options, restart: true })).received).toBe(500);
