@@ -91,7 +91,7 @@ describe('sendBatch', () => {
         ['get', 'b'],
       ]),
     ).toBeUndefined();
-    const timed = await openCache(targetOf(redis), { commandTimeoutMs: 5_000 });
+    const timed = await openCache(targetOf(redis), { commandTimeoutMs: 60_000 });
     closers.push(() => timed.dispose());
     expect(
       await timed.send([

@@ -32,7 +32,13 @@ describe.skipIf(program === undefined)(`a Redis cluster of three nodes${reason}`
       const [port, busPort] = [await freePort(), await freePort()];
       const node = await startRealRedis({
         port,
-        config: ['cluster-enabled yes', 'cluster-announce-ip 127.0.0.1', `cluster-port ${busPort}`],
+        config: [
+          'cluster-enabled yes',
+          'cluster-announce-ip 127.0.0.1',
+          `cluster-port ${busPort}`,
+          // A node that stands still has not failed.
+          'cluster-node-timeout 600000',
+        ],
       });
       nodes.push(node);
       busPorts.push(busPort);
@@ -52,7 +58,7 @@ describe.skipIf(program === undefined)(`a Redis cluster of three nodes${reason}`
         expect(info).toContain('cluster_state:ok');
         expect(info).toContain('cluster_known_nodes:3');
         expect(info).toContain('cluster_size:3');
-      }, 25_000);
+      });
       connection.dispose();
     }
     cache = await openCache({ ...targetOf(nodes[0] as RealRedis), cluster: true });
@@ -68,7 +74,7 @@ describe.skipIf(program === undefined)(`a Redis cluster of three nodes${reason}`
       target: cache,
       keyPrefix: 'app:',
       format: 'versioned',
-      ttlMs: 60_000,
+      ttlMs: 3_600_000,
     });
     const items = Array.from({ length: 1_000 }, (_, index) => ({
       id: `i${index}`,

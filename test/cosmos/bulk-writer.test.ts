@@ -3,6 +3,7 @@ import { createBulkWriter } from '../../src/cosmos/bulk-writer.ts';
 import type { CosmosConnection } from '../../src/cosmos/client.ts';
 import type { WriteOperation } from '../../src/cosmos/write-operation.ts';
 import type { RuRecorder } from '../../src/metrics/types.ts';
+import { freePort } from '../helpers/ports.ts';
 import { type LocalAccount, startAccount, storedItems, upsert, writeAll } from './local-account.ts';
 
 let account: LocalAccount;
@@ -260,7 +261,8 @@ describe('against the unmodified SDK over a socket', () => {
   });
 
   it('gives up after a while, without blaming the items, when the service stays away', async () => {
-    const own = await startAccount();
+    // A port that is given to no other test when this one no longer listens there.
+    const own = await startAccount({ port: await freePort() });
     const connection = await own.container();
     const writer = await createBulkWriter({ connection, giveUpMs: 100 });
     await own.service.stop();

@@ -27,6 +27,8 @@ beforeEach(async () => {
       response.end(Buffer.concat(chunks));
     });
   });
+  // A server that closes idle connections would take them from a test that stands still.
+  server.keepAliveTimeout = 0;
   server.on('connection', () => connections++);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   client = createLeanHttpClient();

@@ -12,9 +12,9 @@ export interface LocalAccount {
   stop(): Promise<void>;
 }
 
-/** An embedded account on a free port; the connections it hands out are disposed with it. */
+/** An embedded account, on a free port unless told otherwise; the connections it hands out are disposed with it. */
 export async function startAccount(options: Parameters<typeof startCosmos>[0] = {}): Promise<LocalAccount> {
-  const service = await startCosmos({ ...options, port: 0 });
+  const service = await startCosmos({ port: 0, ...options });
   const open: CosmosConnection[] = [];
   return {
     service,

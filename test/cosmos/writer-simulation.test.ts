@@ -12,7 +12,7 @@ import { faultRates, SimulatedService, simulatedHash } from './simulated-service
 const ROUNDS = Number(process.env['COSMOS_PIPE_SIMULATION_ROUNDS'] ?? (process.env['CI'] ? 10_000 : 400));
 const ONLY_SEED = process.env['COSMOS_PIPE_SIMULATION_SEED'];
 
-it('keeps its promises through any mixture of faults and interleavings', { timeout: 120_000 }, async () => {
+it('keeps its promises through any mixture of faults and interleavings', { timeout: 900_000 }, async () => {
   const seeds =
     ONLY_SEED === undefined ? Array.from({ length: ROUNDS }, (_, i) => i + 1) : [Number(ONLY_SEED)];
   for (const seed of seeds) {

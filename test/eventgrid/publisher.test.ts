@@ -10,6 +10,7 @@ import { type EventGridService, startEventGrid } from '../../src/local/event-gri
 import { systemClock } from '../../src/util/clock.ts';
 import { seededRandom } from '../../src/util/random.ts';
 import { Secret } from '../../src/util/secret.ts';
+import { REFUSING_PORT } from '../helpers/ports.ts';
 import { createVirtualClock } from '../helpers/virtual-clock.ts';
 
 const event = (n: number, more: Partial<GridEvent> = {}): GridEvent => ({
@@ -119,17 +120,13 @@ describe('publishing', () => {
   });
 
   it('names an address where nobody answers', async () => {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
     const publisher = await openPublisher(
-      { endpoint: `http://127.0.0.1:${port}/t/api/events`, key: new Secret('a2V5') },
+      { endpoint: `http://127.0.0.1:${REFUSING_PORT}/t/api/events`, key: new Secret('a2V5') },
       { schema: 'cloudEvents', clock: systemClock, random: seededRandom(1), giveUpMs: 0 },
     );
     await expect(publisher.publish([event(1)])).rejects.toMatchObject({
       code: 'E_UNREACHABLE',
-      message: expect.stringContaining(`127.0.0.1:${port}`) as string,
+      message: expect.stringContaining(`127.0.0.1:${REFUSING_PORT}`) as string,
     });
   });
 });

@@ -60,8 +60,10 @@ const envelopeOf = ({ intendedMicros, key, sequence }: Sample) => ({
 
 it('is read by the SDK with keys, properties, content type and bodies as they were written', async () => {
   const service = await start();
-  const client = producer(service);
-  const received = subscribe(consumer(service), '0');
+  // Nothing is sent, or read, again for want of an answer.
+  const patient = { timeoutInMs: 60_000 };
+  const client = producer(service, patient);
+  const received = subscribe(consumer(service, patient), '0');
   let count = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(sample, { minLength: 1, maxLength: 20 }), async (samples) => {

