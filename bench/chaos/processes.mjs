@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const STDERR_KEPT = 20_000;
-const END_TIMEOUT_MS = 60_000;
+const END_TIMEOUT_MS = 120_000;
 
 /**
  * Starts commands of the built CLI in a folder, and knows which of them are still alive.
@@ -54,7 +54,7 @@ export function processesIn(cli, cwd) {
     },
     async killAll() {
       for (const child of alive) child.kill('SIGKILL');
-      await until(() => alive.size === 0, 10_000, 'the processes of the round did not end');
+      await until(() => alive.size === 0, END_TIMEOUT_MS, 'the processes of the round did not end');
     },
   };
 }

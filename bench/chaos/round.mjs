@@ -169,6 +169,8 @@ function supervise(processes, args, owner) {
   };
   ingester.stop = async () => {
     expected = true;
+    // It has just ended by itself, and was counted for it.
+    if (!current.running) return;
     current.kill('SIGTERM');
     const { code, signal, stderr } = await endOf(current);
     // A process that is still loading has nothing to drain and no handler yet.

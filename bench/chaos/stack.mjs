@@ -1,9 +1,13 @@
 // The embedded stack as a process that can be killed: it keeps its data in a folder and its ports for life.
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { endOf, until } from './processes.mjs';
 
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 90_000;
+/** Below the range from which systems hand out ports: nobody is given one of the stack's while it is away. */
+const PORTS = { first: 30_000, count: 2_700 };
+const SERVERS = ['event-hubs', 'cosmos', 'redis', 'event-grid', 'admin'];
 
 /**
  * @param processes see {@link processesIn}
@@ -12,11 +16,13 @@ const START_TIMEOUT_MS = 30_000;
  */
 export async function startStack(processes, folder, seed) {
   const struck = {};
-  const common = ['local', '--data', 'data', '--seed', String(seed), '--quiet'];
-  let running = processes.start([...common, '--free-ports']);
-  const state = await stateOf(running, folder);
-  const { environment, adminUrl } = state;
-  const ports = portsOf(environment, adminUrl);
+  const ports = await freePorts(SERVERS.length);
+  const args = [
+    ...['local', '--data', 'data', '--seed', String(seed), '--quiet'],
+    ...SERVERS.flatMap((server, index) => [`--${server}-port`, String(ports[index])]),
+  ];
+  let running = processes.start(args);
+  const { environment, adminUrl } = await stateOf(running, folder);
 
   const ask = async (method, path, body) => {
     const response = await fetch(new URL(path, adminUrl), {
@@ -50,7 +56,7 @@ export async function startStack(processes, folder, seed) {
       running.kill('SIGKILL');
       await running.done;
       await new Promise((resolve) => setTimeout(resolve, afterMs));
-      running = processes.start([...common, ...ports]);
+      running = processes.start(args);
       await stateOf(running, folder);
     },
     async stop() {
@@ -81,13 +87,19 @@ async function stateOf(running, folder) {
   return state;
 }
 
-function portsOf(environment, adminUrl) {
-  const port = (text) => /:(\d+)(?:[/;]|$)/.exec(text.replace(/^.*?\/\//, ''))?.[1];
-  return [
-    ...['--event-hubs-port', port(environment.EVENTHUB_CONNECTION_STRING)],
-    ...['--cosmos-port', port(environment.COSMOS_ENDPOINT)],
-    ...['--redis-port', port(environment.REDIS_URL)],
-    ...['--event-grid-port', port(environment.EVENTGRID_NAMESPACE_ENDPOINT)],
-    ...['--admin-port', port(adminUrl)],
-  ];
+async function freePorts(count) {
+  const found = new Set();
+  while (found.size < count) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    if (await isFree(port)) found.add(port);
+  }
+  return [...found];
+}
+
+function isFree(port) {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }

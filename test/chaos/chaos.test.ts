@@ -93,4 +93,4 @@ it('loses and damages nothing in four rounds of failure', async () => {
   expect(result).toMatchObject({ rounds: 4, lost: 0, corrupted: 0, duplicatedStored: 0, failures: [] });
   for (const name of ['ingest killed', 'stack killed', 'event-hubs:detach'])
     expect(result.faults[name], name).toBeGreaterThan(0);
-}, 240_000);
+}, 600_000);
