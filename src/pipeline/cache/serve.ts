@@ -113,6 +113,8 @@ export async function startCacheServer(options: ServeOptions): Promise<CacheServ
       fail(response, error);
     });
   });
+  // Longer than clients keep an idle connection: one that is closed under a request fails it.
+  server.keepAliveTimeout = 65_000;
   server.listen(options.port, options.host);
   await once(server, 'listening').catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'EADDRINUSE') throw cause;

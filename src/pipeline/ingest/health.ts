@@ -39,6 +39,8 @@ export async function startHealthServer(options: {
       response.writeHead(404, { 'content-type': 'text/plain' }).end('GET /health or /metrics\n');
     }
   });
+  // Longer than a scraper keeps an idle connection: one that is closed under a request fails it.
+  server.keepAliveTimeout = 65_000;
   await new Promise<void>((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(
