@@ -46,8 +46,8 @@ export interface PushOptions {
   attempt(batch: readonly PendingEvent[]): Promise<AttemptResult>;
   /** The event is done with: delivered, or given up for `reason`. */
   settled(pending: PendingEvent, reason: string | undefined): void;
-  /** An attempt has ended; another one follows at `dueAt` when it failed and the event is not settled next. */
-  attempted(pending: PendingEvent, result: AttemptResult, willRetry: boolean): void;
+  /** An attempt has ended; another one follows after `retryMs`, or none when it is `undefined`: the event is settled next. */
+  attempted(pending: PendingEvent, result: AttemptResult, retryMs: number | undefined): void;
 }
 
 export interface PushSubscription {
@@ -155,7 +155,7 @@ export function createPushSubscription(options: PushOptions): PushSubscription {
     if (outcome === 'Delivered') {
       failures = 0;
       for (const pending of batch) {
-        options.attempted(pending, result, false);
+        options.attempted(pending, result, undefined);
         settle(pending, undefined);
       }
       return;
@@ -170,10 +170,15 @@ export function createPushSubscription(options: PushOptions): PushSubscription {
         : pending.attempts >= options.maxDeliveryAttempts
           ? 'MaxDeliveryAttemptsExceeded'
           : undefined;
-      if (reason === undefined) pending.dueAt = now + retryWaitMs(pending.attempts, status, random);
-      options.attempted(pending, result, reason === undefined);
-      if (reason === undefined) waiting.push(pending);
-      else settle(pending, reason);
+      if (reason !== undefined) {
+        options.attempted(pending, result, undefined);
+        settle(pending, reason);
+        continue;
+      }
+      const retryMs = retryWaitMs(pending.attempts, status, random);
+      pending.dueAt = now + retryMs;
+      options.attempted(pending, result, retryMs);
+      waiting.push(pending);
     }
   }
 

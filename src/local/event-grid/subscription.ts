@@ -130,10 +130,10 @@ function pushEngine(
       metrics.duration('DestinationProcessingDurationInMs', wallMs(clock) - startedMs);
       return result;
     },
-    attempted({ attempts, dueAt, event }, { outcome, status }, willRetry) {
+    attempted({ attempts, event }, { outcome, status }, retryMs) {
       if (outcome !== 'Delivered') metrics.count('DeliveryAttemptFailCount', 1, outcome);
       const answer = `${attempts}: ${outcome}${status === undefined ? '' : ` (${status})`}`;
-      const next = willRetry ? `, next in ${Math.round(dueAt - clock.now())} ms` : '';
+      const next = retryMs === undefined ? '' : `, next in ${Math.round(retryMs)} ms`;
       traced(context, subscription(), event, { step: 'attempt', detail: answer + next });
     },
     settled: (pending, reason) =>

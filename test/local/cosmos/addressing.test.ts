@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { CosmosService } from '../../../src/local/cosmos/index.ts';
+import { eventually } from '../../helpers/eventually.ts';
 import { connect, createContainer, raw } from './sdk.ts';
 
 /** A token that is accepted unread, as every token of Entra ID is. */
@@ -98,7 +99,7 @@ describe('a range that was split', () => {
       (await container.readPartitionKeyRanges().fetchAll()).resources.length;
     expect([delays, await ranges()]).toEqual([[60_000], 1]);
     wake();
-    await expect.poll(ranges).toBe(2);
+    await eventually(async () => (await ranges()) === 2);
   });
 });
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { eventually } from '../../helpers/eventually.ts';
 import { clientOf, connect, createContainer } from './sdk.ts';
 
 const NO_RETRIES = { connectionPolicy: { retryOptions: { maxRetryAttemptCount: 0 } } };
@@ -48,9 +49,9 @@ describe('faults', () => {
     const container = await createContainer(client);
     await container.items.create({ id: 'a', pk: 'p' });
     service.faults.add('cosmos:split');
-    await expect
-      .poll(async () => (await container.readPartitionKeyRanges().fetchAll()).resources.length)
-      .toBe(2);
+    await eventually(
+      async () => (await container.readPartitionKeyRanges().fetchAll()).resources.length === 2,
+    );
     expect((await container.item('a', 'p').read()).statusCode).toBe(200);
   });
 });

@@ -9,8 +9,8 @@ function waitOf(budget: Budget, nowMs: number): number {
     budget.admit(nowMs);
     return 0;
   } catch (error) {
-    expect(error).toBeInstanceOf(WireError);
-    return (error as WireError).retryAfterMs as number;
+    if (!(error instanceof WireError)) throw error;
+    return error.retryAfterMs as number;
   }
 }
 
@@ -21,7 +21,7 @@ describe('the budget of a physical partition', () => {
       fc.property(limits, fc.double({ min: 1, max: 39, noNaN: true }), (limit, charge) => {
         const budget = new Budget(limit);
         let consumed = 0;
-        for (let nowMs = 0; nowMs < 5000; nowMs += 0.5)
+        for (let nowMs = 0; nowMs < 5000; nowMs += 12.5)
           while (waitOf(budget, nowMs) === 0) {
             budget.charge(charge);
             consumed += charge;

@@ -7,7 +7,7 @@ it('serves HTTPS on the same port and sends the client to no other scheme', asyn
   const certificate = selfSignedCertificate('127.0.0.1', Date.now());
   const { service, client } = await connect({ certificate });
   await createContainer(client);
-  const agent = new Agent({ ca: certificate.certificate, keepAlive: true });
+  const agent = new Agent({ ca: certificate.certificate, keepAlive: true, family: 4 });
   onTestFinished(() => agent.destroy());
   const secure = clientOf(service, { endpoint: `https://localhost:${service.port}/`, agent });
   await secure.database('db').container('c').items.create({ id: 'a', pk: 'a' });

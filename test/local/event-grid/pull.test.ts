@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { EventGridOptions } from '../../../src/local/event-grid/index.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { startGrid } from './grid.ts';
+import { createManualClock } from './manual-clock.ts';
 
 const insecure = { allowInsecureConnection: true };
 
@@ -59,28 +60,30 @@ describe('the official namespaces SDK', () => {
   });
 
   it('gets a released event only after its delay', async () => {
-    const { receive, receiver, send } = await queue({}, { timeScale: 0.02 });
+    const clock = createManualClock();
+    const { receive, receiver, send } = await queue({}, { clock });
     await send('a');
     const [event] = await receive();
-    const releasedAt = performance.now();
     await receiver.releaseEvents([event!.token], { releaseDelay: '10' });
-    await eventually(async () => expect(await receive()).toHaveLength(1));
-    expect(performance.now() - releasedAt).toBeGreaterThanOrEqual(190);
+    clock.advance(9_999);
+    const waiting = receive();
+    // It waits, so nothing was there.
+    await eventually(() => clock.sleepers > 0);
+    clock.advance(1);
+    expect(await waiting).toMatchObject([{ id: 'a', count: 2 }]);
   });
 
   it('gets an event again when its lock has expired, unless it was renewed', async () => {
-    const { receive, receiver, send } = await queue(
-      { receiveLockDurationInSeconds: 60 },
-      { timeScale: 0.02 },
-    );
+    const clock = createManualClock();
+    const { receive, receiver, send } = await queue({ receiveLockDurationInSeconds: 60 }, { clock });
     await send('a', 'b');
     const [a, b] = await receive();
-    const stop = AbortSignal.timeout(2_000);
-    const renewing = (async () => {
-      while (!stop.aborted) expect((await receiver.renewEventLocks([b!.token])).failedLockTokens).toEqual([]);
-    })();
-    await eventually(async () => expect((await receive()).map(({ id }) => id)).toEqual(['a']));
-    await renewing;
+    clock.advance(59_999);
+    expect((await receiver.renewEventLocks([b!.token])).failedLockTokens).toEqual([]);
+    const waiting = receive();
+    await eventually(() => clock.sleepers > 0);
+    clock.advance(1);
+    expect((await waiting).map(({ id }) => id)).toEqual(['a']);
     expect((await receiver.acknowledgeEvents([a!.token])).failedLockTokens).toHaveLength(1);
     expect((await receiver.acknowledgeEvents([b!.token])).failedLockTokens).toEqual([]);
   });
@@ -114,24 +117,32 @@ describe('the official namespaces SDK', () => {
   });
 
   it('is woken by an event that comes while it waits', async () => {
-    const { receive, send } = await queue();
+    const clock = createManualClock();
+    const { receive, send } = await queue({}, { clock });
     const waiting = receive();
+    await eventually(() => clock.sleepers > 0);
     await send('late');
     expect((await waiting).map(({ id }) => id)).toEqual(['late']);
   });
 
   it('gets an empty answer when nothing came in time', async () => {
-    const { receive } = await queue({}, { timeScale: 0.001 });
-    expect(await receive()).toEqual([]);
+    const clock = createManualClock();
+    const { receive } = await queue({}, { clock });
+    const waiting = receive();
+    await eventually(() => clock.sleepers > 0);
+    clock.advance(10_000);
+    expect(await waiting).toEqual([]);
   });
 
   it('gets nothing after the time to live', async () => {
-    const { grid, receive, send } = await queue({ eventTimeToLive: 'PT1M' }, { timeScale: 0.0001 });
+    const clock = createManualClock();
+    const { grid, receive, send } = await queue({ eventTimeToLive: 'PT1M' }, { clock });
     await send('a');
-    await eventually(async () => {
-      expect(await receive()).toEqual([]);
-      expect(grid.metrics()['DroppedEventCount{error="TimeToLiveExceeded"}']).toBe(1);
-    });
+    clock.advance(60_001);
+    const waiting = receive();
+    await eventually(() => grid.metrics()['DroppedEventCount{error="TimeToLiveExceeded"}'] === 1);
+    clock.advance(10_000);
+    expect(await waiting).toEqual([]);
   });
 
   it('sees only what the filter lets through', async () => {
@@ -172,19 +183,20 @@ describe('refuses', () => {
 });
 
 it('lets a client that has gone keep nothing: the event goes to the next', async () => {
-  const { grid, receive, send } = await queue();
+  const clock = createManualClock();
+  const { grid, receive, send } = await queue({}, { clock });
   const gone = new AbortController();
   const waiting = fetch(new URL('/topics/orders/eventsubscriptions/store:receive?maxWaitTime=60', grid.url), {
     method: 'POST',
     headers: { authorization: `SharedAccessKey ${grid.key}` },
     signal: gone.signal,
   }).catch(() => {});
-  const next = receive();
+  await eventually(() => clock.sleepers === 1);
   gone.abort();
   await waiting;
-  // Whoever waits longest is served first, so the event must not go to the one that has gone.
-  await eventually(async () => {
-    await send('a');
-    expect((await next).map(({ id }) => id)).toEqual(['a']);
-  });
+  await eventually(() => clock.sleepers === 0);
+  const next = receive();
+  await eventually(() => clock.sleepers === 1);
+  await send('a');
+  expect((await next).map(({ id }) => id)).toEqual(['a']);
 });

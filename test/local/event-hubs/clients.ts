@@ -15,8 +15,19 @@ import {
 } from '../../../src/local/event-hubs/index.ts';
 import { eventually } from '../../helpers/eventually.ts';
 
-/** Fast retries, so that a test of a failure does not take the SDK's 30 seconds. */
-const RETRY = { maxRetries: 3, retryDelayInMs: 50, maxRetryDelayInMs: 200, timeoutInMs: 3_000 } as const;
+/** Fast retries, so that a test of a failure does not take the SDK's 30 seconds. No pause outlasts the time for an answer. */
+export const RETRY = {
+  maxRetries: 3,
+  retryDelayInMs: 50,
+  maxRetryDelayInMs: 200,
+  timeoutInMs: 60_000,
+} as const;
+
+/**
+ * For a send that may lose its answer: the SDK sends again only when the time for it is over. A pause can outlast that as
+ * well, so that any event sent with these is stored at least once.
+ */
+export const LOST_ANSWER = { ...RETRY, maxRetries: 50, timeoutInMs: 1_500 } as const;
 
 /** A service on a free port that ends with the test. */
 export async function start(options: EventHubsOptions = {}): Promise<EventHubsService> {
@@ -54,6 +65,7 @@ export function bufferedProducer(
   service: EventHubsService,
   options: {
     readonly enableIdempotentRetries?: boolean;
+    readonly maxRetries?: number;
     readonly timeoutInMs?: number;
     readonly onError: (error: Error) => void;
   },
@@ -140,6 +152,11 @@ export async function sendNumbers(
     Array.from({ length: count }, (_, i) => ({ body: from + i })),
     { partitionId },
   );
+}
+
+/** Each body where it came first. */
+export function distinctBodies(events: readonly ReceivedEventData[]): unknown[] {
+  return [...new Set(bodies(events))];
 }
 
 export function bodies(events: readonly ReceivedEventData[]): unknown[] {

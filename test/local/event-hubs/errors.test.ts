@@ -1,5 +1,7 @@
 import { connect } from 'node:net';
 import { expect, it } from 'vitest';
+import { systemClock } from '../../../src/util/clock.ts';
+import { eventually } from '../../helpers/eventually.ts';
 import { consumer, producer, sendNumbers, start, subscribe } from './clients.ts';
 
 async function codeOf(action: Promise<unknown>): Promise<string | undefined> {
@@ -58,12 +60,19 @@ it('refuses a partition that the hub does not have', async () => {
 });
 
 it('throttles beyond its throughput units, which the SDK retries', async () => {
-  const service = await start({ throughputUnits: 1 });
+  let epochMicros = systemClock.epochMicros();
+  const service = await start({
+    throughputUnits: 1,
+    clock: { ...systemClock, epochMicros: () => epochMicros },
+  });
   const client = producer(service, { maxRetries: 0 });
   await sendNumbers(client, '0', 1_000);
   expect(await codeOf(sendNumbers(client, '0', 1_000))).toBe('ServerBusyError');
   expect(service.stats().throttled).toBe(1);
-  await sendNumbers(producer(service, { maxRetries: 30 }), '0', 500);
+  const retried = sendNumbers(producer(service, { maxRetries: 1_000 }), '0', 500);
+  await eventually(() => service.stats().throttled > 1);
+  epochMicros += 500_000;
+  await retried;
   expect(service.stats().eventsIn).toBe(1_500);
 });
 

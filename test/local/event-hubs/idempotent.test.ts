@@ -7,7 +7,7 @@ import {
   PRODUCER_SEQUENCE,
   Producers,
 } from '../../../src/local/event-hubs/producers.ts';
-import { bodies, bufferedProducer, consumer, start, subscribe } from './clients.ts';
+import { bodies, bufferedProducer, consumer, LOST_ANSWER, start, subscribe } from './clients.ts';
 
 function check(producers: Producers, id: number, epoch: number, sequence: number, count = 1) {
   const writer = new AmqpWriter();
@@ -27,6 +27,7 @@ it('stores the events of an idempotent producer once, also when an acknowledgeme
   const service = await start();
   const errors: Error[] = [];
   const client = bufferedProducer(service, {
+    ...LOST_ANSWER,
     enableIdempotentRetries: true,
     onError: (error) => errors.push(error),
   });

@@ -5,6 +5,7 @@ import {
   type PartitionOwnership,
 } from '@azure/event-hubs';
 import { expect, it } from 'vitest';
+import { systemClock } from '../../../src/util/clock.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { bodies, consumer, producer, sendNumbers, start, subscribe } from './clients.ts';
 
@@ -13,7 +14,7 @@ it('starts at earliest, sequence number, offset and enqueued time, inclusive or 
   const client = producer(service);
   await sendNumbers(client, '0', 5);
   const all = await subscribe(consumer(service), '0').until(5);
-  await eventually(() => Date.now() > Number(all[4]?.enqueuedTimeUtc));
+  await eventually(() => Math.floor(systemClock.epochMicros() / 1000) > Number(all[4]?.enqueuedTimeUtc));
   await sendNumbers(client, '0', 5, 5);
   const from = async (startPosition: object, count: number) => {
     const received = subscribe(consumer(service), '0', { startPosition });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type RedisService, startRedis } from '../../../src/local/redis/index.ts';
 import { findRealRedis, type RealRedis, startRealRedis } from '../../../src/local/redis/real-server.ts';
-import { corpus, shapeOnly } from './corpus.ts';
+import { corpus, shown } from './corpus.ts';
 import { RawClient } from './raw-client.ts';
 
 const program = findRealRedis();
@@ -42,10 +42,9 @@ async function replay(target: { port: number } | { path: string }, protocol: 2 |
   await client.command(['CONFIG', 'RESETSTAT']);
   if (protocol === 3) await client.command(['HELLO', '3']);
   const transcript: string[] = [];
-  for (const { words, replies } of corpus) {
-    const reply = await client.command(words, replies);
-    const shown = shapeOnly[words[0] as string] === undefined ? reply : reply.slice(0, 1);
-    transcript.push(`${words.join(' ')} -> ${JSON.stringify(shown)}`);
+  for (const command of corpus) {
+    const reply = shown(command, await client.command(command.words, command.replies));
+    transcript.push(`${command.words.join(' ')} -> ${JSON.stringify(reply)}`);
   }
   client.close();
   return transcript;

@@ -37,7 +37,7 @@ it('is valid from a day before for a year, for the loopback names and the host',
 
 it('serves TLS and plain clients on one port', async () => {
   const { port, ca } = await echo({ host: '127.0.0.1' });
-  const secure = connect({ port, host: 'localhost', ca });
+  const secure = connect({ port, host: '127.0.0.1', servername: 'localhost', ca });
   const plain = tcpConnect(port, '127.0.0.1');
   for (const socket of [secure, plain]) {
     socket.write('hello');
@@ -49,10 +49,10 @@ it('serves TLS and plain clients on one port', async () => {
 
 it('is refused by a client that does not trust it, and stays up', async () => {
   const { port, ca } = await echo({ host: '127.0.0.1' });
-  const stranger = connect({ port, host: 'localhost' });
+  const stranger = connect({ port, host: '127.0.0.1', servername: 'localhost' });
   const error = await new Promise<NodeJS.ErrnoException>((resolve) => stranger.once('error', resolve));
   expect(error.code).toBe('DEPTH_ZERO_SELF_SIGNED_CERT');
-  const secure = connect({ port, host: 'localhost', ca });
+  const secure = connect({ port, host: '127.0.0.1', servername: 'localhost', ca });
   await new Promise<void>((resolve) => secure.once('secureConnect', resolve));
   secure.destroy();
 });
