@@ -74,7 +74,8 @@ it('fails where not one event could be sent, although none was lost', async () =
 });
 
 it('marks the report of a search that was interrupted, and says on stdout what it had found', async () => {
-  const running = spawnCli(['bench', '--find-max', '--warmup', '0s', '--no-cache'], { cwd: folder });
+  const argv = ['bench', '--find-max', '--trial', '5m', '--warmup', '0s', '--no-cache'];
+  const running = spawnCli(argv, { cwd: folder });
   await eventually(() => running.stderr().includes('the first at 1,000 events/s'));
   running.child.kill('SIGINT');
   const { code, stderr, stdout } = await running.done;
