@@ -57,6 +57,8 @@ export async function openCache(target: RedisTarget, options: CacheOptions = {})
     ? new Cluster([{ host: address.host, port: address.port }], {
         lazyConnect: true,
         scripts: SCRIPTS,
+        // A second by default, after which the cluster counts as unreachable.
+        slotsRefreshTimeout: common.connectTimeout as number,
         redisOptions: { ...withoutAddress(common), replyMapping: 'legacy' },
         // Nodes announce themselves by address; their certificate names the host that the user gave.
         ...(address.options.tls && { dnsLookup: (host, done) => done(null, host) }),

@@ -69,6 +69,21 @@ describe.skipIf(program === undefined)(`a Redis cluster of three nodes${reason}`
     await rm(folder, { recursive: true });
   });
 
+  it('is waited for while its first node does not answer', async () => {
+    const { pid } = nodes[0] as RealRedis;
+    process.kill(pid, 'SIGSTOP');
+    try {
+      const opening = openCache({ ...targetOf(nodes[0] as RealRedis), cluster: true });
+      // Longer than ioredis waits by itself, a small part of what openCache allows.
+      setTimeout(() => process.kill(pid, 'SIGCONT'), 1_500);
+      const opened = await opening;
+      expect(opened.masters()).toHaveLength(3);
+      opened.dispose();
+    } finally {
+      process.kill(pid, 'SIGCONT');
+    }
+  });
+
   it('takes writes of many slots, and gives up a prefix of them node by node, without blocking any', async () => {
     const writer = await createCacheWriter({
       target: cache,
