@@ -1,9 +1,9 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import { openCache } from '../../src/cache/connection.ts';
 import { findRealRedis } from '../../src/local/redis/real-server.ts';
@@ -32,4 +32,21 @@ it.skipIf(noRedis !== '')(`ends the real Redis server when the stack is killed${
   child.kill('SIGKILL');
   await Promise.all([once(held.resume(), 'close'), done]);
   await eventually(() => expect(existsSync(dirname(path))).toBe(false));
+});
+
+it.skipIf(noRedis !== '')(`takes another port when somebody was faster${noRedis}`, async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'cosmos-pipe-auto-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  // Ends the first time as a server does that cannot listen.
+  const script = `#!/bin/sh\n[ -e "$0.tried" ] && exec '${findRealRedis()}' "$@"\n: > "$0.tried"\nexit 1\n`;
+  await writeFile(join(folder, 'valkey-server'), script, { mode: 0o755 });
+  const { child, done, stdout } = spawnCli(['local', '--free-ports', '--redis', 'auto'], {
+    cwd: folder,
+    env: { PATH: `${folder}${delimiter}${process.env['PATH']}` },
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  await eventually(() => expect(stdout()).toContain('Ready in'));
+  expect(existsSync(join(folder, 'valkey-server.tried'))).toBe(true);
+  child.kill('SIGINT');
+  expect((await done).code).toBe(0);
 });

@@ -6,6 +6,9 @@ import type { LocalService, ServiceOptions } from '../service.ts';
 import { startRealRedis } from './real-server.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
+const LOOPBACK = '127.0.0.1';
+/** Starts of a server on a port that need not be a certain one. */
+const MOST_ATTEMPTS = 3;
 
 /** A Redis server of the stack that is not the embedded one: its figures are asked of it. */
 export interface ForeignRedis extends LocalService {
@@ -28,15 +31,22 @@ export async function startForeignRedis(choice: string, options: ServiceOptions)
   return choice === 'auto' ? startInstalled(options) : useRunning(choice);
 }
 
-async function startInstalled({
-  host = '127.0.0.1',
-  port = 0,
-  dataDir,
-}: ServiceOptions): Promise<ForeignRedis> {
-  const freePort = await claimPort(host, port);
-  const loopback = host === '127.0.0.1' || host === 'localhost' || host === '::1';
+async function startInstalled(options: ServiceOptions): Promise<ForeignRedis> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await startOn(await claimPort(options.host ?? LOOPBACK, options.port ?? 0), options);
+    } catch (error) {
+      // A port that was free may have been taken before the server got to it.
+      const mayHelp = !options.port && error instanceof PipeError && error.code === 'E_UNREACHABLE';
+      if (!mayHelp || attempt === MOST_ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function startOn(port: number, { host = LOOPBACK, dataDir }: ServiceOptions): Promise<ForeignRedis> {
+  const loopback = host === LOOPBACK || host === 'localhost' || host === '::1';
   const server = await startRealRedis({
-    port: freePort,
+    port,
     config: [
       `bind ${host}`,
       ...(loopback ? [] : ['protected-mode no']),
@@ -46,8 +56,8 @@ async function startInstalled({
   });
   return {
     host,
-    port: freePort,
-    environment: { REDIS_URL: `redis://${host}:${freePort}` },
+    port,
+    environment: { REDIS_URL: `redis://${host}:${port}` },
     stats: async () => ({
       server: server.program,
       pid: server.pid,

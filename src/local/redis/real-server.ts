@@ -75,6 +75,8 @@ export async function startRealRedis(options: RealRedisOptions = {}): Promise<Re
     });
   const exited = once(child, 'exit').catch(() => undefined);
   const watcher = child.pid === undefined ? undefined : endWithUs(child.pid, folder);
+  // A server that ends before it has read is noticed by its end.
+  child.stdin.on('error', () => {});
   // The configuration comes by stdin: nothing of it shows in the process list.
   child.stdin.end(
     [
