@@ -186,7 +186,8 @@ describe('processes that share the ranges', () => {
       const second = start(...flags);
       await eventually(() => rangesOf(second) === 2);
       await account.write(300);
-      await eventually(() => linesOf(first.stdout()).length > 0 && linesOf(second.stdout()).length > 0);
+      // By whom, is not said: a process that stands still for longer than a lease lasts has lost its share meanwhile.
+      await eventually(() => first.stdout() !== '' || second.stdout() !== '');
       account.split(String(random.below(4)));
       const [victim, survivor] = random.below(2) === 0 ? [first, second] : [second, first];
       await account.writeOneByOne(300, 'more-');
