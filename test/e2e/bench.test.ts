@@ -130,13 +130,14 @@ it('exits with 4 when events come later than the scenario allows', async () => {
 });
 
 it('runs a scenario of the pipeline file, with faults at their times', async () => {
+  // A fault comes and goes by the clock: it lasts longer than the load may stand still.
   await writeFile(
     join(folder, 'pipeline.yaml'),
     `scenarios:
   mine:
     phases:
       - { duration: 1s, rate: 200/s }
-      - { duration: 2s, rate: 400/s, faults: ['cosmos:throttle=20%'] }
+      - { duration: 7s, rate: 100/s, faults: ['cosmos:throttle=50%'] }
     workload: { keys: { count: 20 } }
     throughput: 30000
     cache: false
@@ -148,10 +149,10 @@ it('runs a scenario of the pipeline file, with faults at their times', async () 
     .done;
   expect({ code, stderr }).toMatchObject({ code: 0 });
   const report = parseRunReport(JSON.parse(stdout), 'stdout');
-  expect(report.config).toMatchObject({ scenario: 'mine', faults: ['cosmos:throttle=20%@1s+2s'] });
+  expect(report.config).toMatchObject({ scenario: 'mine', faults: ['cosmos:throttle=50%@1s+7s'] });
   expect(report.ru).toMatchObject({ provisionedPerSecond: 30_000 });
   expect(report.verdict).toMatchObject({ ok: true });
-  expect(report.verdict?.acknowledged).toBeGreaterThan(950);
+  expect(report.verdict?.acknowledged).toBeGreaterThan(850);
 });
 
 it('stops the load when a threshold is crossed, and says which', async () => {
