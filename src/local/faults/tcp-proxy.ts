@@ -83,7 +83,8 @@ export class FaultProxy {
     };
     for (const toxic of this.toxics) {
       if (toxic.type === 'reset_peer') after(toxic.afterMs, () => client.resetAndDestroy());
-      if (toxic.type === 'timeout') after(toxic.afterMs, () => client.destroy());
+      // Not destroyed: with bytes of the client unread, the system would send a reset instead of an end.
+      if (toxic.type === 'timeout') after(toxic.afterMs, () => client.end());
     }
     const damage = new Damage({
       toxics: this.toxics,

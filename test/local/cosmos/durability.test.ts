@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ChangeFeedStartFrom, CosmosClient } from '@azure/cosmos';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
 import { DIST } from '../../helpers/build.ts';
 import { connect, createContainer } from './sdk.ts';
 
@@ -144,6 +144,9 @@ async function startChild(): Promise<{ client: CosmosClient; exited: Promise<unk
     process.stdout.write(JSON.stringify(service.environment));`;
   const child = spawn(process.execPath, ['--input-type=module', '-e', script, dataDir], {
     stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  onTestFinished(() => {
+    child.kill('SIGKILL');
   });
   const [output] = (await once(child.stdout, 'data')) as [Buffer];
   const environment = JSON.parse(output.toString()) as Record<string, string>;

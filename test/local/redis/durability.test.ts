@@ -4,7 +4,7 @@ import { appendFileSync, mkdtempSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { expect, it } from 'vitest';
+import { expect, it, onTestFinished } from 'vitest';
 import { type CacheConnection, openCache } from '../../../src/cache/connection.ts';
 import { startRedis } from '../../../src/local/redis/index.ts';
 import { targetOf } from '../../cache/helpers.ts';
@@ -23,6 +23,9 @@ const folder = (): string => mkdtempSync(join(tmpdir(), 'redis-data-'));
 async function startChild(dataDir: string): Promise<{ child: ChildProcess; cache: CacheConnection }> {
   const module = pathToFileURL(resolve(DIST, 'src/local/redis/index.js')).href;
   const child = spawn(process.execPath, ['--input-type=module', '-e', PROGRAM, module, dataDir]);
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+  });
   const [output] = (await once(child.stdout, 'data')) as [Buffer];
   const url = `redis://127.0.0.1:${output.toString().trim()}`;
   return {

@@ -1,4 +1,5 @@
 import { X509Certificate } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer, connect as tcpConnect } from 'node:net';
 import { connect } from 'node:tls';
 import { expect, it, onTestFinished } from 'vitest';
@@ -12,6 +13,7 @@ async function echo(names: { readonly host: string }) {
   const certificate = selfSignedCertificate(names.host, Date.now());
   const server = createServer((socket) => socket.on('error', () => {}).pipe(socket));
   const dropUnspoken = acceptTls(server, certificate);
+  const accepted = once(server, 'connection');
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const stop = () =>
     new Promise<void>((resolve) => {
@@ -21,7 +23,7 @@ async function echo(names: { readonly host: string }) {
   onTestFinished(() => {
     server.close();
   });
-  return { port: (server.address() as { port: number }).port, ca: certificate.certificate, stop };
+  return { port: (server.address() as { port: number }).port, ca: certificate.certificate, accepted, stop };
 }
 
 it('is valid from a day before for a year, for the loopback names and the host', () => {
@@ -58,9 +60,9 @@ it('is refused by a client that does not trust it, and stays up', async () => {
 });
 
 it('does not wait for clients that never spoke when it stops', async () => {
-  const { port, stop } = await echo({ host: '127.0.0.1' });
+  const { accepted, port, stop } = await echo({ host: '127.0.0.1' });
   const silent = tcpConnect(port, '127.0.0.1');
-  await new Promise<void>((resolve) => silent.once('connect', resolve));
+  await accepted;
   const closed = new Promise<void>((resolve) => silent.once('close', () => resolve()));
   await stop();
   await closed;
