@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { benchFaults } from '../../commands/bench-faults.ts';
 import type { Clock } from '../../src/util/clock.ts';
+import { freePort } from '../helpers/ports.ts';
 
 let asked: string[] = [];
 let server: Server;
@@ -24,10 +24,12 @@ beforeAll(async () => {
     asked.push(body === '' ? `${request.method}` : (JSON.parse(body) as { spec: string }).spec);
     response.end('[]');
   });
+  // Not a port of the system's: a client of another test might still be looking there for its server.
+  const port = await freePort();
   await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve);
+    server.listen(port, '127.0.0.1', resolve);
   });
-  adminUrl = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  adminUrl = `http://127.0.0.1:${port}`;
 });
 afterAll(() => server.close());
 beforeEach(() => {

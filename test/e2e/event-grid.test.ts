@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type LocalStack, startLocal } from '../../src/local/index.ts';
 import { type CliResult, cli, type RunningCli, spawnCli } from '../helpers/cli.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { freePort } from '../helpers/ports.ts';
 
 let stack: LocalStack;
 let folder: string;
@@ -28,12 +29,15 @@ function start(...argv: string[]): RunningCli {
   return child;
 }
 
-/** A receiver that has subscribed itself. */
+/**
+ * A receiver that has subscribed itself. Its subscription outlives it, and is delivered to again and again: on a port that
+ * the system hands out, somebody else's server would get that.
+ */
 async function receiver(container: string, ...argv: string[]): Promise<RunningCli> {
   const child = start(
     'receive',
     '--port',
-    '0',
+    String(await freePort()),
     '--container',
     container,
     '--subscription',
@@ -181,8 +185,11 @@ describe('events', () => {
     );
     await run('publish', 'one.ndjson');
     expect((await child.done).code).toBe(0);
-    const trace = await run('events', 'trace', 'trace-me');
-    expect(trace.stdout).toMatch(/traced +attempt +1: Delivered \(200\)/);
+    // The receiver may have ended before its answer is noted.
+    await eventually(async () => {
+      const trace = await run('events', 'trace', 'trace-me');
+      expect(trace.stdout).toMatch(/traced +attempt +1: Delivered \(200\)/);
+    });
     expect((await run('events', 'dead-letter', 'list', '--json')).stdout).toContain('"total": 0');
     expect((await run('events', 'trace', 'unknown')).code).toBe(3);
     expect(await (await fetch(`${url}/metrics`)).text()).toContain('PublishSuccessCount');

@@ -1,17 +1,19 @@
 import { mkdtemp } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type CosmosService, startCosmos } from '../../src/local/cosmos/index.ts';
 import { type EventHubsService, startEventHubs } from '../../src/local/event-hubs/index.ts';
 import { spawnCli } from '../helpers/cli.ts';
+import { freePort } from '../helpers/ports.ts';
 import { sendTelemetry } from '../helpers/telemetry.ts';
 
 let hubs: EventHubsService;
 let cosmos: CosmosService;
 let collector: Server;
+/** Not a port of the system's: a client of another test might still be looking there for its server. */
+const port = await freePort();
 /** Bodies that the collector was sent, by path. */
 const exported: { readonly path: string; readonly text: string }[] = [];
 
@@ -29,7 +31,7 @@ beforeAll(async () => {
     exported.push({ path: request.url ?? '', text: Buffer.concat(chunks).toString() });
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
   });
-  await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => collector.listen(port, '127.0.0.1', resolve));
 });
 afterAll(async () => {
   collector.close();
@@ -49,7 +51,6 @@ async function ingest(container: string, env: NodeJS.ProcessEnv, extra: readonly
 }
 
 it('exports spans of pages and metrics of the run when OTEL_* asks for it', async () => {
-  const { port } = collector.address() as AddressInfo;
   const { code } = await ingest('traced', {
     OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',

@@ -1,5 +1,5 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,6 +7,7 @@ import { produceOptions } from '../../commands/produce-options.ts';
 import { type EventHubsService, startEventHubs } from '../../src/local/event-hubs/index.ts';
 import { cli, spawnCli } from '../helpers/cli.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { freePort } from '../helpers/ports.ts';
 import { consumer, subscribe } from '../local/event-hubs/clients.ts';
 
 let service: EventHubsService;
@@ -228,8 +229,9 @@ describe('sending', () => {
           socket.destroy();
         });
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
+    // Not a port of the system's: a client of another test might still be looking there for its server.
+    const port = await freePort();
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
     const env = {
       EVENTHUB_CONNECTION_STRING: `Endpoint=sb://127.0.0.1:${port};SharedAccessKeyName=n;SharedAccessKey=c2VjcmV0;UseDevelopmentEmulator=true;`,
       EVENTHUB_NAME: 'h',
