@@ -15,8 +15,8 @@ afterEach(() => void vi.restoreAllMocks());
 function loseNextPatience(): void {
   const real = setTimeout;
   const timers = vi.spyOn(globalThis, 'setTimeout');
-  timers.mockImplementation(((end: () => void, ms?: number) => {
-    if (ms !== 2 * ANSWER_MS) return real(end, ms);
+  timers.mockImplementation(((end: () => void, ms: number, ...more: []) => {
+    if (ms !== 2 * ANSWER_MS) return real(end, ms, ...more);
     timers.mockRestore();
     return real(end, 0);
   }) as typeof setTimeout);
