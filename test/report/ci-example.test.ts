@@ -65,7 +65,7 @@ function compare(base: string, head: string, settings: NodeJS.ProcessEnv) {
   return { status, stdout, stderr, files: readdirSync(reports) };
 }
 
-it('measures two checkouts on the embedded stack, and passes what is as fast', () => {
+it('measures two checkouts on the embedded stack, and passes what is as fast', { timeout: 400_000 }, () => {
   const { status, stdout, stderr, files } = compare(installed('one'), installed('other'), {
     ROUNDS: '1',
     RATE: '300/s',
@@ -74,7 +74,7 @@ it('measures two checkouts on the embedded stack, and passes what is as fast', (
     // What is tried is the script: half a second on a busy machine, which may stand still in one of them, says nothing of speed.
     MAX_REGRESSION: '1000000000%',
   });
-  expect({ status, stderr }).toMatchObject({ status: 0 });
+  expect(status, stderr).toBe(0);
   expect(stdout).toContain('e2e_latency:p(99)');
   expect(files).toEqual(
     expect.arrayContaining(['base-1.json', 'head-1.json', 'head.html', 'head.xml', 'compare.md']),

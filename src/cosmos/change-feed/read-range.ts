@@ -9,6 +9,8 @@ import type { FeedPage, FeedStart, RangePosition } from './types.ts';
 interface EmptyPage extends RangePosition {
   readonly rangeId: string;
   readonly receivedMs: number;
+  /** When it was asked for, by the clock's `now`. */
+  readonly askedAt: number;
 }
 
 export interface RangeReadOptions {
@@ -51,8 +53,10 @@ export async function readRange(options: RangeReadOptions): Promise<RangeEnd> {
   const fetchPage = resilientFetcher();
   let position = options.position;
   let waitMs = 0;
+  let askedAt = clock.now();
   let prefetched: Promise<RawPage | undefined> | undefined;
   while (!signal.aborted) {
+    if (prefetched === undefined) askedAt = clock.now();
     const raw = await (prefetched ?? fetchPage(position));
     prefetched = undefined;
     if (raw === undefined || signal.aborted) break;
@@ -62,6 +66,7 @@ export async function readRange(options: RangeReadOptions): Promise<RangeEnd> {
     if (documents.length > 0) {
       const isFull = documents.length >= pageSize;
       if (isFull && !isSplit) {
+        askedAt = clock.now();
         prefetched = fetchPage(served);
         // A failure is met when the page is asked for; until then it must not count as unhandled.
         prefetched.catch(() => undefined);
@@ -80,7 +85,7 @@ export async function readRange(options: RangeReadOptions): Promise<RangeEnd> {
       });
       waitMs = nextPollMs(waitMs, isFull ? 'full' : 'some', poll);
     } else {
-      await options.onEmpty?.({ ...served, rangeId, receivedMs });
+      await options.onEmpty?.({ ...served, rangeId, receivedMs, askedAt });
       waitMs = nextPollMs(waitMs, 'none', poll);
     }
     if (isSplit) return { kind: 'split', children: positions };

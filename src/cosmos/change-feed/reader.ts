@@ -115,6 +115,8 @@ interface RangeState {
   lagItems: number;
   freshMs: number | undefined;
   caughtUp: boolean;
+  /** When the last empty page was asked for, by the clock's `now`. */
+  askedAt: number;
 }
 
 function createChangeFeed(
@@ -134,8 +136,12 @@ function createChangeFeed(
   const partly: RangePosition[] = [];
 
   const endWhenIdle = (): void => {
-    if (options.untilIdleMs === undefined || clock.now() - lastChangeAt < options.untilIdleMs) return;
-    if ([...states].every((state) => state.caughtUp)) ended.abort();
+    const { untilIdleMs } = options;
+    if (untilIdleMs === undefined) return;
+    // Of what came while this process stood still a range knows only when it has asked again.
+    const quietSince = (askedAt: number): boolean =>
+      untilIdleMs === 0 || askedAt - lastChangeAt >= untilIdleMs;
+    if ([...states].every(({ caughtUp, askedAt }) => caughtUp && quietSince(askedAt))) ended.abort();
   };
 
   const follow = async (state: RangeState, handler: FeedHandler): Promise<void> => {
@@ -165,6 +171,7 @@ function createChangeFeed(
           const { min, max, continuation } = page;
           state.position = { min, max, ...(continuation === undefined ? {} : { continuation }) };
           state.caughtUp = true;
+          state.askedAt = page.askedAt;
         }
         state.rangeId = page.rangeId;
         state.lagItems = 0;
@@ -212,7 +219,7 @@ function takenOf(position: RangePosition, partly: readonly RangePosition[]): Ran
 }
 
 function newState(position: RangePosition, freshMs: number | undefined): RangeState {
-  return { position, rangeId: '*', changes: 0, lagItems: 0, freshMs, caughtUp: false };
+  return { position, rangeId: '*', changes: 0, lagItems: 0, freshMs, caughtUp: false, askedAt: 0 };
 }
 
 function statusOf(state: RangeState, nowMs: number): RangeStatus {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openChangeFeed, runChangeFeed } from '../../../src/cosmos/change-feed/reader.ts';
 import type { FeedChange } from '../../../src/cosmos/change-feed/types.ts';
 import { deleteContainer, provision } from '../../../src/cosmos/containers.ts';
-import { systemClock } from '../../../src/util/clock.ts';
+import { type Clock, systemClock } from '../../../src/util/clock.ts';
 import { eventually } from '../../helpers/eventually.ts';
 import { type FeedAccount, startFeedAccount } from './feed-account.ts';
 
@@ -92,6 +92,48 @@ describe('reading from now', () => {
     await done;
   });
 });
+
+it.each(['first', 'last'] as const)(
+  'does not take a pause of the process for quiet, when the range of a change is the %s to be asked after it',
+  async (place) => {
+    let skippedMs = 0;
+    let sleepers: (() => void)[] = [];
+    const clock: Clock = {
+      ...systemClock,
+      now: () => systemClock.now() + skippedMs,
+      sleep: (_, signal) =>
+        new Promise((resolve, reject) => {
+          if (signal?.aborted) reject(signal.reason);
+          sleepers.push(resolve);
+          signal?.addEventListener('abort', () => reject(signal.reason), { once: true });
+        }),
+    };
+    const ids: string[] = [];
+    const feed = await openChangeFeed(account.connection, { start: 'now', untilIdleMs: 60_000, clock });
+    let hasEnded = false;
+    const done = feed
+      .run(({ changes }) => {
+        ids.push(...changes.map(({ id }) => id));
+      })
+      .finally(() => {
+        hasEnded = true;
+      });
+    const count = feed.status().length;
+    await eventually(() => sleepers.length === count);
+    const ranges = sleepers;
+    sleepers = [];
+    await account.write(1);
+    skippedMs = 120_000;
+    for (const [at, wake] of (place === 'first' ? ranges : ranges.reverse()).entries()) {
+      wake();
+      await eventually(() => hasEnded || sleepers.length === at + 1);
+    }
+    expect({ hasEnded, ids }).toEqual({ hasEnded: false, ids: ['event-0'] });
+    skippedMs = 240_000;
+    for (const wake of sleepers) wake();
+    await done;
+  },
+);
 
 describe('a position', () => {
   it('goes on exactly where the reading was stopped, also within a page', async () => {
@@ -248,16 +290,13 @@ describe('all versions and deletes', () => {
 
 it('reads on through throttling, outages and moving partitions', async () => {
   await account.write(200);
+  const feed = await openChangeFeed(account.connection, { start: 'beginning', pageSize: 10, ...toTheEnd });
   for (const spec of ['cosmos:throttle=10%', 'cosmos:unavailable=10%', 'cosmos:gone=10%'])
     account.service.faults.add(spec);
   const ids = new Set<string>();
-  await runChangeFeed(
-    account.connection,
-    { start: 'beginning', pageSize: 10, ...toTheEnd },
-    ({ changes }) => {
-      for (const { id } of changes) ids.add(id);
-    },
-  );
+  await feed.run(({ changes }) => {
+    for (const { id } of changes) ids.add(id);
+  });
   expect(ids.size).toBe(200);
 });
 

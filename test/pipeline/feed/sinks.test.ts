@@ -33,7 +33,8 @@ describe('webhook', () => {
   afterEach(() => server?.close());
 
   async function listen(status: number, bodies: unknown[]): Promise<string> {
-    server = createServer((request, response) => {
+    // A pause between two requests must not close their connection.
+    server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
