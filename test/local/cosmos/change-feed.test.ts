@@ -182,6 +182,7 @@ it('ends, after any writes, deletes, splits and partial reads, with the last ver
         id,
         partitionKey: { paths: ['/pk'], version: 2 },
       });
+      let splits = 0;
       const model = new Map<string, number>();
       const seen = new Map<string, number>();
       const lastLsn = new Map<string, number>();
@@ -207,11 +208,14 @@ it('ends, after any writes, deletes, splits and partial reads, with the last ver
           if (model.delete(`${action.id}`)) await container.item(`${action.id}`, `${action.id % 5}`).delete();
         } else if (action.kind === 'split') {
           const ranges = (await container.readPartitionKeyRanges().fetchAll()).resources;
-          if (ranges.length < 6)
-            service.split('db', id, (ranges[index % ranges.length] as { id: string }).id);
+          if (ranges.length >= 6) continue;
+          service.split('db', id, (ranges[index % ranges.length] as { id: string }).id);
+          splits++;
         } else await read();
       }
-      while (await read());
+      // The SDK ends a round early, and answers 304, where a range has split: its children stand behind the range from which
+      // it counts. A round in which it meets no split is whole.
+      for (let unchanged = 0; unchanged <= splits; ) unchanged = (await read()) ? 0 : unchanged + 1;
       for (const [item, v] of model) expect(seen.get(item)).toBe(v);
       const all = (await container.items.readAll().fetchAll()).resources;
       expect(new Map(all.map(({ id: item, v }) => [item, v]))).toEqual(model);
