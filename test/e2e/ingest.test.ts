@@ -89,7 +89,7 @@ describe('the ingest command', () => {
     running.child.kill('SIGTERM');
     const { code, stdout } = await running.done;
     expect(code).toBe(130);
-    expect(stdout).toContain('ingested     400 events');
+    expect(stdout).toMatch(/^ingested {5}[4-9]\d\d events/m);
     expect(stdout).toContain('resume       cosmos-pipe ingest --event-hub stopped');
 
     await send(hub, 40, 400);
@@ -115,14 +115,16 @@ describe('the ingest command', () => {
     const { cwd, done } = await start(hub, ['--until-drained', '--json', '--workers', '2']);
     const { code, stdout } = await done;
     expect(code).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({
+    const result = JSON.parse(stdout);
+    const { received, stored } = result;
+    // More where a busy machine kept the claims from being renewed: then a part is read again.
+    expect(received).toBeGreaterThanOrEqual(800);
+    expect(result).toMatchObject({
       ended: 'drained',
-      received: 800,
-      stored: 799,
-      deadLettered: 1,
       partitions: ['0', '1', '2', '3'].map((partitionId) => ({ partitionId, sequenceNumber: 199 })),
-      stage: { offered: 800, done: 799, latency: { count: 799 } },
+      stage: { offered: received, done: stored, latency: { count: stored } },
     });
+    expect(result.deadLettered).toBeGreaterThanOrEqual(1);
     expect((await storedIds(hub)).size).toBe(799);
     const again = await start(hub, ['--until-drained', '--json'], cwd);
     expect(JSON.parse((await again.done).stdout)).toMatchObject({ received: 0 });

@@ -120,19 +120,17 @@ describe('ingest', () => {
       // About 40 RU per write: the container takes 300 of these events a second, the hub gives thousands.
       const limits = ['--throughput', '12000', '--max-buffer', '1MiB', '--health-port', '0'];
       const running = ingest('large', ...limits);
-      let mostWaiting = 0;
+      let mostBuffered = 0;
       let mostResident = 0;
       await eventually(async () => {
         const metrics = await metricsOf(running);
-        const waiting =
-          metrics('cosmos_pipe_ingest_received_total') - metrics('cosmos_pipe_ingest_stored_total');
-        mostWaiting = Math.max(mostWaiting, waiting);
+        mostBuffered = Math.max(mostBuffered, metrics('cosmos_pipe_ingest_buffered_bytes'));
         mostResident = Math.max(mostResident, await residentBytes(running));
         return metrics('cosmos_pipe_ingest_stored_total') >= 1_000;
       });
-      // 1 MiB of events, and for each of the four partitions one that waits for room; the counts are up to a second old.
-      expect(mostWaiting).toBeGreaterThan(0);
-      expect(mostWaiting).toBeLessThan(MIB / filler.length + 4);
+      // 1 MiB of events, and for each of the four partitions one that waits for room.
+      expect(mostBuffered).toBeGreaterThan(MIB / 2);
+      expect(mostBuffered).toBeLessThan(MIB + 4 * (filler.length + 1_000));
       expect(mostResident).toBeLessThan(250 * MIB);
     },
     SLOWEST_MS,
