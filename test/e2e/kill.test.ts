@@ -9,7 +9,7 @@ import { sendTelemetry } from '../helpers/telemetry.ts';
 
 const MIB = 1024 * 1024;
 /** A busy machine starts half a dozen processes in this time. */
-const SLOWEST_MS = 120_000;
+const SLOWEST_MS = 240_000;
 
 let stack: LocalStack;
 let cwd: string;
