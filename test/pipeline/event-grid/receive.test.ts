@@ -220,7 +220,7 @@ describe('pull', () => {
   });
 
   it('ends when nothing has come for a while', async () => {
-    const { running } = await pulling({ untilIdleMs: 300, published: ids(5) });
+    const { running } = await pulling({ untilIdleMs: 2_000, published: ids(5) });
     expect(await running).toMatchObject({ stored: 5, ended: 'idle' });
   });
 
