@@ -10,7 +10,7 @@ import { PipeError } from '../../util/errors.ts';
 /** Servers that speak Redis' protocol and take its configuration, best first. */
 const PROGRAMS = ['valkey-server', 'redis-server', 'keydb-server'] as const;
 const POLL_MS = 5;
-const START_TIMEOUT_MS = 10_000;
+const START_TIMEOUT_MS = 30_000;
 
 export interface RealRedis {
   /** Path of the program that runs. */
