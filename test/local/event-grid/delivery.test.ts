@@ -112,7 +112,8 @@ describe('a delivery', () => {
     const hangsUp = createServer((request, response) => {
       if (answered.has(request.socket)) return void request.socket.resetAndDestroy();
       answered.add(request.socket);
-      const forwarded = httpRequest(receiver.url, { method: 'POST', headers: request.headers }, (reply) => {
+      const options = { method: 'POST', headers: request.headers, agent: false as const };
+      const forwarded = httpRequest(receiver.url, options, (reply) => {
         response.writeHead(reply.statusCode ?? 500);
         reply.pipe(response);
       });
