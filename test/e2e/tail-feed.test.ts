@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { seededRandom } from '../../src/util/random.ts';
 import { type FeedAccount, startFeedAccount } from '../cosmos/change-feed/feed-account.ts';
@@ -71,10 +73,15 @@ describe('output', () => {
     await account.write(2_000);
     const command = `"${process.execPath}" "${CLI_ENTRY}" tail-feed --from beginning -f %i | head -3; echo "\${PIPESTATUS[0]}"`;
     const shell = spawn('bash', ['-c', command], { env: { ...process.env, ...account.service.environment } });
-    let text = '';
-    for await (const chunk of shell.stdout) text += String(chunk);
-    expect(linesOf(text)).toHaveLength(4);
-    expect(linesOf(text)[3]).toBe('0');
+    const output = text(shell.stdout);
+    // A pipe takes all of it from a reader that stands still: only what comes after its end is refused.
+    for (let round = 0; shell.exitCode === null; round++) {
+      await account.writeOneByOne(20, `round-${round}-`);
+      await delay(20);
+    }
+    const lines = linesOf(await output);
+    expect(lines).toHaveLength(4);
+    expect(lines[3]).toBe('0');
   });
 
   it('goes on when nobody reads its progress any more', async () => {
