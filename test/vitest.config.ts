@@ -9,8 +9,8 @@ export default defineConfig({
     maxWorkers: 3,
     sequence: { shuffle: true },
     // Far above what a test takes: the machine may be busy with something else.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     coverage: { provider: 'v8', include: ['src/**', 'commands/**'] },
   },
 });

@@ -21,5 +21,6 @@ export default function setup(): () => void {
   if (status !== 0 && process.env['CI']) throw new Error('the build failed');
   const folder = mkdtempSync(join(tmpdir(), 'cosmos-pipe-tests-'));
   process.env['TMPDIR'] = folder;
-  return () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
+  // What was killed last may still write for a moment.
+  return () => rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
 }
