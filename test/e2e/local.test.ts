@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, it, onTestFinished } from 'vitest';
@@ -11,6 +9,7 @@ import { findRealRedis } from '../../src/local/redis/real-server.ts';
 import { Secret } from '../../src/util/secret.ts';
 import { CLI_ENTRY, cli, spawnCli } from '../helpers/cli.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { holdConnection } from '../helpers/held-connection.ts';
 
 let folder: string;
 beforeEach(() => {
@@ -216,18 +215,9 @@ it.skipIf(noRedis !== '')(
       'process.env.REDIS_URL',
     ]);
     expect(await second.done).toMatchObject({ code: 0 });
-    // A connection ends with the server. Its port may be another one's by the time that it could be tried again.
-    const held = connect(Number(new URL(environment.REDIS_URL).port), '127.0.0.1');
-    await once(held, 'connect');
-    // By a reset, when the server had not accepted it yet.
-    const closed = new Promise((resolve) =>
-      held
-        .resume()
-        .once('close', resolve)
-        .on('error', () => {}),
-    );
+    const held = await holdConnection(Number(new URL(environment.REDIS_URL).port));
     stack.child.kill('SIGINT');
-    await Promise.all([closed, stack.done]);
+    await Promise.all([held.ended, stack.done]);
 
     const again = await startStack('--redis', 'auto', '--data', data);
     const after = JSON.parse((await cli(['local', 'stats', '--json'], { cwd: folder })).stdout);

@@ -1,7 +1,5 @@
-import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
@@ -10,6 +8,7 @@ import { findRealRedis } from '../../src/local/redis/real-server.ts';
 import { Secret } from '../../src/util/secret.ts';
 import { spawnCli } from '../helpers/cli.ts';
 import { eventually } from '../helpers/eventually.ts';
+import { holdConnection } from '../helpers/held-connection.ts';
 
 const noRedis = findRealRedis() === undefined ? ' (skipped: no redis-server or valkey-server on PATH)' : '';
 
@@ -25,12 +24,10 @@ it.skipIf(noRedis !== '')(`ends the real Redis server when the stack is killed${
   const cache = await openCache(target);
   const [, path] = (await cache.client.call('CONFIG', 'GET', 'unixsocket')) as [string, string];
   cache.dispose();
-  // A connection that was made ends with the process at its other end, and with nothing else.
-  const held = connect(path);
-  onTestFinished(() => void held.destroy());
-  await once(held, 'connect');
+  const held = await holdConnection(path);
+  onTestFinished(held.close);
   child.kill('SIGKILL');
-  await Promise.all([once(held.resume(), 'close'), done]);
+  await Promise.all([held.ended, done]);
   await eventually(() => expect(existsSync(dirname(path))).toBe(false));
 });
 
